@@ -1,0 +1,1242 @@
+"""The contract, as tests: `pytest`, or `DATABASE_URL=mysql://root@127.0.0.1/ pytest` on a server of MySQL or MariaDB.
+
+Each run makes databases of its own and drops them.
+"""
+
+import asyncio
+import importlib
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx2
+import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+
+ROOT = Path(__file__).parent
+SERVER = os.environ.get("DATABASE_URL", "")  # "" is SQLite; of a MySQL URL only the server counts
+
+
+@contextmanager
+def new_database() -> Iterator[str]:
+    """The URL of an empty database, which is dropped at the end."""
+    if not SERVER.startswith(("mysql", "mariadb")):
+        folder = tempfile.mkdtemp()
+        yield f"sqlite:///{folder}/blog.db"
+        shutil.rmtree(folder)
+        return
+    url = sa.make_url(re.sub(r"^(mysql|mariadb)(?=:)", r"\1+pymysql", SERVER)).set(database=None)
+    name = f"posts_test_{uuid.uuid4().hex[:12]}"
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield url.set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name}")
+    engine.dispose()
+
+
+class Server(httpx2.Client):
+    """A client of a `uvicorn app:app` of its own."""
+
+    process: subprocess.Popen[str]
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def account(self, email: str = "") -> dict[str, str]:
+        """The headers of a new account."""
+        credentials = {"email": email or f"{uuid.uuid4().hex}@example.com", "password": "correct horse"}
+        answer = self.post("/signup", json=credentials)
+        assert answer.status_code == 201, answer.text
+        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+@contextmanager
+def serve(database_url: str, *options: str, wait: bool = True, **environment: str) -> Iterator[Server]:
+    """Run `uvicorn app:app OPTIONS` on a free port until the block ends, in this environment and `environment`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), *options]
+    variables = {**os.environ, **environment, "DATABASE_URL": database_url}
+    with tempfile.NamedTemporaryFile("w", suffix=".log") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=log, stderr=subprocess.STDOUT, text=True)
+        with Server(base_url=f"http://127.0.0.1:{port}", timeout=30) as server:
+            server.process, server.log_file = process, Path(log.name)
+            try:
+                if wait:
+                    wait_until_ready(server)
+                yield server
+            finally:
+                process.terminate()
+                process.wait(30)
+
+
+def wait_until_ready(server: Server) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            server.get("/openapi.json")
+        except httpx2.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail(f"the server did not start:\n{server.log}")
+
+
+LIMIT = 1_048_576  # bytes of an /addPost body
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="session")
+def core() -> Iterator[ModuleType]:
+    """The module `app`, in this process, on a database of its own."""
+    with new_database() as url:
+        os.environ["DATABASE_URL"] = url
+        app = importlib.import_module("app")
+        yield app
+        app.models.engine.dispose()
+
+
+@pytest.fixture
+def quick(core: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are hashed a thousand times faster than is safe."""
+    monkeypatch.setattr(core.auth, "SCRYPT", "scrypt$4$8$1")
+
+
+@pytest.fixture
+def client(core: ModuleType, quick: None) -> Iterator[TestClient]:
+    with TestClient(core.app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def ada(client: TestClient) -> dict[str, str]:
+    """The headers of a new account."""
+    return sign_up(client)
+
+
+@pytest.fixture
+def bob(client: TestClient) -> dict[str, str]:
+    return sign_up(client)
+
+
+@pytest.fixture
+def clock(core: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the service's clock forward by so many seconds."""
+    now = core.models.now
+    offset = [0.0]
+    monkeypatch.setattr(core.models, "now", lambda: now() + int(offset[0] * 1000))
+
+    def advance(seconds: float) -> None:
+        offset[0] += seconds
+
+    return advance
+
+
+@pytest.fixture
+def statements(core: ModuleType) -> Iterator[list[str]]:
+    """The SQL that runs during the test."""
+    seen: list[str] = []
+
+    def see(_: Any, __: Any, statement: str, *___: Any) -> None:
+        seen.append(statement)
+
+    sa.event.listen(core.models.engine, "before_cursor_execute", see)
+    yield seen
+    sa.event.remove(core.models.engine, "before_cursor_execute", see)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """Its log shows no traceback, whatever the tests have sent."""
+    with new_database() as url, serve(url) as server:
+        yield server
+        assert "Traceback" not in server.log
+
+
+def new_email() -> str:
+    return f"{uuid.uuid4().hex}@example.com"
+
+
+def sign_up(client: httpx2.Client, email: str = "") -> dict[str, str]:
+    answer = client.post("/signup", json={"email": email or new_email(), "password": PASSWORD})
+    assert answer.status_code == 201, answer.text
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def add(client: httpx2.Client, headers: dict[str, str], text: str = "hi", **fields: str) -> int:
+    answer = client.post("/addPost", json={"text": text, **fields}, headers=headers)
+    assert answer.status_code == 201, answer.text
+    post_id: int = answer.json()["postID"]
+    return post_id
+
+
+def texts(client: httpx2.Client, headers: dict[str, str]) -> list[str]:
+    answer = client.get("/getPosts", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return [post["text"] for post in answer.json()]
+
+
+def fields_of(answer: httpx2.Response) -> set[str]:
+    """The fields that a 422 names; checks that it is one and says what is wrong."""
+    assert answer.status_code == 422, answer.text
+    assert all(set(each) == {"type", "loc", "msg"} and each["msg"] for each in answer.json()["detail"])
+    return {str(each["loc"][-1]) for each in answer.json()["detail"]}
+
+
+def assert_refused(answer: httpx2.Response, *statuses: int) -> None:
+    assert answer.status_code in statuses, (answer.status_code, answer.text)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["detail"]
+
+
+# POST /signup
+
+
+def test_signup_answers_with_a_token_that_works(client: TestClient) -> None:
+    answer = client.post("/signup", json={"email": new_email(), "password": PASSWORD})
+    assert answer.status_code == 201
+    assert answer.headers["cache-control"] == "no-store"
+    token = answer.json()
+    assert token["token_type"] == "bearer"
+    assert token["expires_in"] == 86400
+    assert len(token["access_token"]) >= 43
+    assert texts(client, {"Authorization": f"Bearer {token['access_token']}"}) == []
+
+
+def test_a_taken_email_is_409_in_any_letter_case(client: TestClient) -> None:
+    email = new_email()
+    sign_up(client, email)
+    assert_refused(client.post("/signup", json={"email": email.upper(), "password": PASSWORD}), 409)
+    assert client.post("/login", json={"email": email.title(), "password": PASSWORD}).status_code == 200
+
+
+def test_emails_that_differ_by_an_accent_are_two_people(client: TestClient) -> None:
+    name = uuid.uuid4().hex
+    for letter in "eé":
+        sign_up(client, f"jos{letter}{name}@example.com")
+
+
+@pytest.mark.parametrize(
+    "email",
+    ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@localhost", f"{'a' * 250}@example.com", 7, None],
+)
+def test_signup_refuses_what_is_no_email(client: TestClient, email: object) -> None:
+    assert fields_of(client.post("/signup", json={"email": email, "password": PASSWORD})) == {"email"}
+
+
+@pytest.mark.parametrize("password", ["12345678", "x" * 128, " " * 8, "pässwörd 😀", "nul\0nul\0", "quote'\"\\%"])
+def test_any_characters_make_a_password_and_none_are_trimmed(client: TestClient, password: str) -> None:
+    email = new_email()
+    assert client.post("/signup", json={"email": email, "password": password}).status_code == 201
+    assert client.post("/login", json={"email": email, "password": password}).status_code == 200
+    for other in (f"{password} "[-128:], password[:-1] + "?"):
+        if other != password:
+            assert_refused(client.post("/login", json={"email": email, "password": other}), 401)
+
+
+@pytest.mark.parametrize("password", ["1234567", "x" * 129, 12345678, None, ["x" * 8]])
+def test_signup_refuses_a_password_of_a_wrong_length_or_kind(client: TestClient, password: object) -> None:
+    assert fields_of(client.post("/signup", json={"email": new_email(), "password": password})) == {"password"}
+
+
+def test_a_422_names_each_field_and_repeats_nothing_that_was_sent(client: TestClient) -> None:
+    answer = client.post("/signup", json={"email": "no-email-7", "password": "hunter2", "is_admin": True})
+    assert fields_of(answer) == {"email", "password", "body"}
+    assert not re.search("no-email-7|hunter2|is_admin", answer.text)
+
+
+def test_eight_sign_ups_with_one_email_at_once_make_one_account(server: Server) -> None:
+    email = new_email()
+    with ThreadPoolExecutor(8) as pool:
+        sign_ups = [pool.submit(server.post, "/signup", json={"email": email, "password": PASSWORD}) for _ in range(8)]
+    assert Counter(each.result().status_code for each in sign_ups) == {201: 1, 409: 7}
+
+
+# POST /login
+
+
+def test_each_login_gives_a_new_token_and_the_others_stay_good(client: TestClient) -> None:
+    email = new_email()
+    headers = [sign_up(client, email)]
+    for _ in range(2):
+        answer = client.post("/login", json={"email": email, "password": PASSWORD})
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "no-store"
+        headers.append({"Authorization": f"Bearer {answer.json()['access_token']}"})
+    assert len({each["Authorization"] for each in headers}) == 3
+    assert all(texts(client, each) == [] for each in headers)
+
+
+def test_an_unknown_email_and_a_wrong_password_cannot_be_told_apart(
+    client: TestClient, core: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email = new_email()
+    sign_up(client, email)
+    costs = []
+    derive_key = core.auth.derive_key
+
+    def count(password: str, parameters: str, salt: bytes) -> bytes:
+        costs.append(parameters)
+        key: bytes = derive_key(password, parameters, salt)
+        return key
+
+    monkeypatch.setattr(core.auth, "derive_key", count)
+    monkeypatch.setattr(core.auth, "NOBODYS_HASH", core.auth.join_hash(b"salt", b"key"))
+    login = partial(client.post, "/login", headers={"X-Request-ID": "1"})  # which an extra gives back
+    wrong = login(json={"email": email, "password": "wrong password"})
+    unknown = login(json={"email": new_email(), "password": "wrong password"})
+    assert_refused(wrong, 401)
+    assert wrong.headers["www-authenticate"] == "Bearer"
+    assert (wrong.status_code, wrong.text, wrong.headers) == (unknown.status_code, unknown.text, unknown.headers)
+    assert costs == ["scrypt$4$8$1"] * 2
+
+
+def test_passwords_are_hashed_at_a_strength_that_owasp_lists(core: ModuleType) -> None:
+    assert core.auth.hash_password(PASSWORD).startswith("scrypt$14$8$5$")
+    assert core.auth.NOBODYS_HASH.startswith("scrypt$14$8$5$")
+
+
+def test_a_login_renews_a_hash_whose_parameters_have_moved(
+    client: TestClient, core: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email = new_email()
+    sign_up(client, email)
+    monkeypatch.setattr(core.auth, "SCRYPT", "scrypt$5$8$1")
+    for _ in range(2):
+        assert client.post("/login", json={"email": email, "password": PASSWORD}).status_code == 200
+        assert core.auth.find_user(email).password_hash.startswith("scrypt$5$8$1$")
+
+
+def test_a_login_clears_the_expired_tokens_of_its_account(
+    client: TestClient, core: ModuleType, clock: Callable[[float], None]
+) -> None:
+    email = new_email()
+    sign_up(client, email)
+    bystander = new_email()
+    sign_up(client, bystander)
+    clock(86400)
+    client.post("/login", json={"email": email, "password": PASSWORD})
+    count = sa.select(sa.func.count()).select_from(core.auth.Token).join(core.auth.User)
+    with core.models.engine.connect() as connection:
+        assert connection.scalar(count.where(core.auth.User.email == email)) == 1
+        assert connection.scalar(count.where(core.auth.User.email == bystander)) == 1
+
+
+def test_neither_password_nor_token_is_in_the_database_or_the_log(
+    client: TestClient, core: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    email, password = new_email(), "a very secret password"
+    token = client.post("/signup", json={"email": email, "password": password}).json()["access_token"]
+    client.post("/login", json={"email": email, "password": password})
+    client.post("/login", json={"email": email, "password": password + "!"})
+    headers = {"Authorization": f"Bearer {token}"}
+    client.post("/addPost", json={"text": "hi"}, headers=headers)
+    with core.models.engine.connect() as connection:
+        tables = core.models.Base.metadata.sorted_tables
+        dump = str([connection.execute(sa.select(table)).all() for table in tables])
+    assert email in dump
+    for secret in (password, token):
+        assert secret not in dump
+        assert secret not in caplog.text
+
+
+# The access token
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("Authorization", "")],
+        [("Authorization", "Bearer")],
+        [("Authorization", "Bearer ")],
+        [("Authorization", "Basic YWRhOnB3")],
+        [("Authorization", "TOKEN")],
+        [("Authorization", "Bearer unknown")],
+        [("Authorization", "Bearer " + "x" * 10_000)],
+        [("Authorization", "Bearer TOKEN x")],
+        [("Authorization", b"Bearer \xff\xfe\x80")],
+        [("Authorization", "Bearer TOKEN"), ("Authorization", "Bearer TOKEN")],
+        [("X-Access-Token", "TOKEN"), ("Cookie", "access_token=TOKEN")],
+    ],
+)
+@pytest.mark.parametrize(("method", "path"), [("POST", "/addPost"), ("GET", "/getPosts"), ("DELETE", "/deletePost/1")])
+def test_without_a_good_token_a_route_is_401(
+    client: TestClient, ada: dict[str, str], method: str, path: str, headers: list[tuple[str, str | bytes]]
+) -> None:
+    token = ada["Authorization"].removeprefix("Bearer ")
+    sent = [
+        (name.encode(), value if isinstance(value, bytes) else value.replace("TOKEN", token).encode())
+        for name, value in headers
+    ]
+    answer = client.request(method, path, headers=sent, json={"text": "hi"} if method == "POST" else None)
+    assert_refused(answer, 401)
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert token not in answer.text
+
+
+def test_a_token_in_the_query_is_ignored(client: TestClient, ada: dict[str, str]) -> None:
+    token = ada["Authorization"].removeprefix("Bearer ")
+    assert_refused(client.get(f"/getPosts?access_token={token}"), 401)
+
+
+def test_only_a_refused_token_is_called_invalid(client: TestClient) -> None:
+    assert client.get("/getPosts").headers["www-authenticate"] == "Bearer"
+    answer = client.get("/getPosts", headers={"Authorization": "Bearer unknown"})
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_the_scheme_counts_in_any_letter_case(client: TestClient, ada: dict[str, str]) -> None:
+    assert texts(client, {"Authorization": ada["Authorization"].replace("Bearer", "bEARER")}) == []
+
+
+def test_a_token_expires(client: TestClient, ada: dict[str, str], clock: Callable[[float], None]) -> None:
+    clock(86399)
+    assert texts(client, ada) == []
+    clock(1)
+    assert_refused(client.get("/getPosts", headers=ada), 401)
+
+
+def test_a_revoked_token_stops_at_the_next_request(client: TestClient, ada: dict[str, str], core: ModuleType) -> None:
+    assert texts(client, ada) == []
+    token = ada["Authorization"].removeprefix("Bearer ")
+    with core.models.engine.begin() as connection:
+        connection.execute(sa.delete(core.auth.Token).where(core.auth.Token.digest == core.auth.digest(token)))
+    assert_refused(client.get("/getPosts", headers=ada), 401)
+
+
+def test_an_account_that_goes_takes_its_tokens_and_posts_along(client: TestClient, core: ModuleType) -> None:
+    email = new_email()
+    headers = sign_up(client, email)
+    post_id = add(client, headers)
+    with core.models.engine.begin() as connection:
+        connection.execute(sa.delete(core.auth.User).where(core.auth.User.email == email))
+        assert not connection.scalar(sa.select(sa.exists().where(core.Post.id == post_id)))
+    assert_refused(client.get("/getPosts", headers=headers), 401)
+    assert_refused(client.post("/login", json={"email": email, "password": PASSWORD}), 401)
+
+
+# POST /addPost
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " ",
+        "nul \0 nul",
+        "crlf\r\n\ttab",
+        "😀" * 3,
+        "e\u0301 \u00e9",
+        "\u2028\ufeff\u202e",
+        "%s ? :x '\"\\",
+        "x" * 70_000,
+    ],
+)
+def test_a_text_comes_back_byte_for_byte(client: TestClient, ada: dict[str, str], text: str) -> None:
+    add(client, ada, text)
+    assert texts(client, ada) == [text]
+
+
+def body_of(size: int, letter: str) -> bytes:
+    """An /addPost body of exactly `size` bytes."""
+    frame = len(json.dumps({"text": ""}))
+    count, rest = divmod(size - frame, len(letter.encode()))
+    return json.dumps({"text": letter * count + "x" * rest}, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "😀"])
+def test_a_body_of_exactly_1_mib_passes_and_comes_back_whole(
+    client: TestClient, ada: dict[str, str], letter: str
+) -> None:
+    body = body_of(LIMIT, letter)
+    assert len(body) == LIMIT
+    answer = client.post("/addPost", content=body, headers={**ada, "Content-Type": "application/json"})
+    assert answer.status_code == 201
+    assert texts(client, ada) == [json.loads(body)["text"]]
+
+
+@pytest.mark.parametrize(("path", "limit"), [("/addPost", LIMIT), ("/signup", 16_384), ("/login", 16_384)])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_one_byte_more_than_the_limit_is_413(
+    client: TestClient, ada: dict[str, str], path: str, limit: int, streamed: bool
+) -> None:
+    body = b'{"text": "' + b"x" * (limit - 11) + b'"}'
+    assert len(body) == limit + 1
+    content = iter([body[:1000], body[1000:]]) if streamed else body
+    answer = client.post(path, content=content, headers={**ada, "Content-Type": "application/json"})
+    assert_refused(answer, 413)
+    assert texts(client, ada) == []
+
+
+def call_asgi(core: ModuleType, headers: dict[str, str], chunk: bytes) -> tuple[int, list[int], Any]:
+    """POST /addPost with an endless body; returns the bytes taken in all and before the answer, and the answer."""
+    taken, before, sent = 0, [], []
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/addPost",
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+
+    async def receive() -> dict[str, Any]:
+        nonlocal taken
+        taken += len(chunk)
+        assert taken < 100 * LIMIT, "it never stops"
+        return {"type": "http.request", "body": chunk, "more_body": True}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            before.append(taken)
+        sent.append(message)
+
+    asyncio.run(core.app(scope, receive, send))
+    return taken, before, sent
+
+
+@pytest.mark.parametrize("lie", [{}, {"Content-Length": "10"}])
+def test_an_endless_body_is_413_once_the_count_passes_the_limit(core: ModuleType, lie: dict[str, str]) -> None:
+    taken, _, sent = call_asgi(core, {"Content-Type": "application/json", **lie}, b"x" * 65_536)
+    assert sent[0]["status"] == 413
+    assert json.loads(b"".join(message["body"] for message in sent[1:]))["detail"]
+    assert LIMIT < taken <= 2 * LIMIT
+
+
+def test_a_content_length_over_the_limit_is_413_before_any_of_the_body_is_read(core: ModuleType) -> None:
+    headers = {"Content-Type": "application/json", "Content-Length": str(LIMIT + 1)}
+    taken, before, sent = call_asgi(core, headers, b"x")
+    assert sent[0]["status"] == 413
+    assert json.loads(sent[1]["body"])["detail"]
+    assert (taken, before) == (0, [0])
+
+
+def test_a_client_that_streams_without_end_reads_its_413(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.base_url.port or 0)) as connection:
+        connection.settimeout(10)
+        connection.sendall(b"POST /addPost HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+        connection.sendall(b"Transfer-Encoding: chunked\r\n\r\n")
+        with suppress(OSError):
+            for _ in range(1000):
+                connection.sendall(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
+            pytest.fail("it took 65 MB")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+GARBAGE = {
+    "nothing": b"",
+    "no JSON": b"{text",
+    "invalid UTF-8": b'{"text": "\xff\xfe"}',
+    "a NUL": b'{"text": \0}',
+    "deep nesting": b"[" * 5000,
+    "5,000 digits": b'{"text": ' + b"9" * 5000 + b"}",
+    "NaN": b'{"text": NaN}',
+    "1e999": b'{"text": 1e999}',
+    "a lone surrogate": b'{"text": "sent-\\ud800"}',
+    "a surrogate as a field": b'{"text": "hi", "\\udfff": 1}',
+    "a list": b'["sent-text"]',
+    "a string": b'"sent-text"',
+    "null": b"null",
+    "no text": b'{"status": "draft"}',
+    "an empty text": b'{"text": ""}',
+    "a number for a text": b'{"text": 5}',
+    "a list for a text": b'{"text": ["sent-text"]}',
+    "an unknown status": b'{"text": "hi", "status": "sent-status"}',
+    "an unknown field": b'{"text": "hi", "sent-field": "sent-value"}',
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+@pytest.mark.parametrize("path", ["/addPost", "/signup", "/login"])
+def test_garbage_is_4xx_and_nothing_of_it_comes_back(
+    client: TestClient, ada: dict[str, str], path: str, garbage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = client.post(path, content=garbage, headers={**ada, "Content-Type": "application/json"})
+    assert_refused(answer, 400, 422)
+    assert b"sent-" not in answer.content + caplog.text.encode()
+    assert "Traceback" not in caplog.text
+    assert texts(client, ada) == []
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+def test_a_body_that_is_not_called_json_is_422_and_says_so(
+    client: TestClient, ada: dict[str, str], content_type: str
+) -> None:
+    headers = {**ada, "Content-Type": content_type}
+    answer = client.post("/addPost", content=b'{"text": "hi"}', headers=headers)
+    assert fields_of(answer) == {"body"}
+    assert "Content-Type: application/json" in answer.text
+
+
+# GET /getPosts
+
+
+def test_posts_come_newest_first_with_all_their_fields(client: TestClient, ada: dict[str, str]) -> None:
+    first = add(client, ada, "one")
+    second = add(client, ada, "two", status="draft")
+    posts = client.get("/getPosts", headers=ada).json()
+    assert [(post["postID"], post["text"], post["status"]) for post in posts] == [
+        (second, "two", "draft"),
+        (first, "one", "published"),
+    ]
+    for post in posts:
+        assert {"postID", "text", "status", "createdAt", "updatedAt"} <= set(post)
+        assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", post["createdAt"])
+        assert post["createdAt"] == post["updatedAt"]
+
+
+def test_nobody_sees_or_deletes_the_posts_of_another(
+    client: TestClient, ada: dict[str, str], bob: dict[str, str]
+) -> None:
+    post_id = add(client, ada, "mine")
+    assert texts(client, bob) == []
+    request_id = {"X-Request-ID": "1"}  # which an extra gives back
+    theirs = client.delete(f"/deletePost/{post_id}", headers=bob | request_id)
+    nobodys = client.delete("/deletePost/999999999", headers=bob | request_id)
+    assert_refused(theirs, 404)
+    assert (theirs.text, theirs.headers) == (nobodys.text, nobodys.headers)
+    assert texts(client, ada) == ["mine"]
+
+
+def reads_of_posts(statements: list[str]) -> int:
+    return sum("FROM posts" in statement for statement in statements)
+
+
+def test_a_second_list_comes_from_the_cache_for_300_seconds(
+    client: TestClient, ada: dict[str, str], statements: list[str], clock: Callable[[float], None]
+) -> None:
+    add(client, ada)
+    reads = []
+    for seconds in (0, 0, 299, 1, 0):
+        clock(seconds)
+        assert texts(client, ada) == ["hi"]
+        reads.append(reads_of_posts(statements))
+    assert reads == [1, 1, 1, 2, 2]
+
+
+def test_an_add_and_a_delete_show_in_the_very_next_list(client: TestClient, ada: dict[str, str]) -> None:
+    for number in range(3):
+        add(client, ada, str(number))
+        assert texts(client, ada)[0] == str(number)
+    for post in client.get("/getPosts", headers=ada).json():
+        client.delete(f"/deletePost/{post['postID']}", headers=ada)
+        assert post["text"] not in texts(client, ada)
+
+
+def test_the_cache_is_bounded_in_bytes(client: TestClient, core: ModuleType, ada: dict[str, str]) -> None:
+    core.pages.clear()
+    add(client, ada, "x" * 100_000)
+    texts(client, ada)
+    assert 100_000 < core.pages.currsize < 101_000
+    assert core.pages.maxsize == 2**26
+
+
+def test_an_unchanged_list_is_304_and_a_changed_one_is_not(client: TestClient, ada: dict[str, str]) -> None:
+    add(client, ada)
+    headers = client.get("/getPosts", headers=ada).headers
+    assert headers["cache-control"] == "private, no-cache"
+    assert "Authorization" in headers["vary"]
+    conditional = {**ada, "If-None-Match": f'"other", W/{headers["etag"]}'}
+    unchanged = client.get("/getPosts", headers=conditional)
+    assert (unchanged.status_code, unchanged.content, unchanged.headers["etag"]) == (304, b"", headers["etag"])
+    add(client, ada, "more")
+    changed = client.get("/getPosts", headers=conditional)
+    assert (changed.status_code, len(changed.json())) == (200, 2)
+
+
+def test_pages_link_to_the_next_and_make_up_the_whole_list(client: TestClient, ada: dict[str, str]) -> None:
+    for number in range(7):
+        add(client, ada, str(number), status="draft" if number % 2 else "published")
+    for status, wanted in (("", "6543210"), ("status=draft&", "531")):
+        url, seen = f"/getPosts?{status}limit=3", ""
+        while url:
+            page = client.get(url, headers=ada)
+            assert len(page.json()) <= 3
+            seen += "".join(post["text"] for post in page.json())
+            link = re.fullmatch(r'<(.+)>; rel="next"', page.headers.get("link", ""))
+            url = str(page.url.join(link[1])) if link else ""
+        assert seen == wanted
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=1001", "limit=x", "before=0", "before=1e3", "status=x", "unknown=1"]
+)
+def test_a_wrong_query_is_422(client: TestClient, ada: dict[str, str], query: str) -> None:
+    assert fields_of(client.get(f"/getPosts?{query}", headers=ada)) <= {"limit", "before", "status", "query"}
+
+
+def test_a_list_that_is_too_large_for_the_cache_is_streamed_whole(
+    client: TestClient, core: ModuleType, ada: dict[str, str]
+) -> None:
+    sent = [f"{number} " + "x" * 1_000_000 for number in range(5)]
+    for text in sent:
+        add(client, ada, text)
+    before = core.pages.currsize
+    assert texts(client, ada) == sent[::-1]
+    assert core.pages.currsize - before < 4_000_000
+
+
+def test_a_list_of_more_posts_than_a_page_holds_comes_whole(
+    client: TestClient, core: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    email = new_email()
+    headers = sign_up(client, email)
+    user_id = core.auth.find_user(email).id
+    monkeypatch.setattr(core, "PAGE_POSTS", 100)
+    for count in (99, 1, 1, 99, 1):  # up to a page, two, and beyond
+        with core.models.engine.begin() as connection:
+            for _ in range(count):
+                core.insert_post(connection, user_id, core.schemas.NewPost(text="hi"))
+        core.pages.clear()
+        ids = [post["postID"] for post in client.get("/getPosts", headers=headers).json()]
+        assert ids == sorted(set(ids), reverse=True)
+    assert len(ids) == 201
+
+
+# DELETE /deletePost/{postID}
+
+
+def test_a_deleted_post_is_gone_and_its_id_is_never_used_again(client: TestClient, ada: dict[str, str]) -> None:
+    post_id = add(client, ada)
+    answer = client.delete(f"/deletePost/{post_id}", headers=ada)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert texts(client, ada) == []
+    assert_refused(client.delete(f"/deletePost/{post_id}", headers=ada), 404)
+    assert add(client, ada) > post_id
+
+
+@pytest.mark.parametrize("post_id", ["0", "-1", "x", "1.5", "٣", "%00", "9" * 19, "1" + "0" * 5000, "%F0%9F%98%80"])
+def test_a_wrong_id_is_422(client: TestClient, ada: dict[str, str], post_id: str) -> None:
+    assert fields_of(client.delete(f"/deletePost/{post_id}", headers=ada)) == {"postID"}
+
+
+def test_the_greatest_id_is_merely_unknown(client: TestClient, ada: dict[str, str]) -> None:
+    assert_refused(client.delete(f"/deletePost/{2**63 - 1}", headers=ada), 404)
+
+
+# What holds everywhere
+
+
+def test_what_is_not_there_is_refused_in_json(client: TestClient) -> None:
+    assert_refused(client.get("/nothing"), 404)
+    assert_refused(client.get("/getPosts/"), 404)
+    answer = client.put("/addPost")
+    assert_refused(answer, 405)
+    assert answer.headers["allow"] == "POST"
+
+
+def test_an_error_of_ours_shows_nothing_of_itself(
+    client: TestClient, core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core, "insert_post", lambda *_: 1 / 0)
+    answer = client.post("/addPost", json={"text": "hi"}, headers=ada)
+    assert_refused(answer, 500)
+    assert "division" not in answer.text
+
+
+def test_a_failing_write_does_not_fail_its_neighbours(core: ModuleType, quick: None) -> None:
+    def fail(_: object) -> None:
+        raise ArithmeticError
+
+    user_id, _ = core.models.transact(lambda tx: core.auth.open_account(tx, new_email(), "hash"))
+    insert = partial(core.insert_post, user_id=user_id, post=core.schemas.NewPost(text="hi"))
+    first, failure, second = core.models.commit([(user_id, insert), (None, fail), (user_id, insert)])
+    assert second > first > 0
+    assert isinstance(failure, ArithmeticError)
+
+
+def test_events_are_logged_in_a_line_each_with_the_account(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    email = new_email()
+    headers = sign_up(client, email)
+    client.post("/login", json={"email": email, "password": PASSWORD})
+    client.post("/login", json={"email": email, "password": "wrong\r\npassword"})
+    client.post("/login", json={"email": new_email(), "password": PASSWORD})
+    client.delete(f"/deletePost/{add(client, headers)}", headers=headers)
+    lines = [record.getMessage() for record in caplog.records if record.name == "uvicorn.posts"]
+    account = lines[0].removeprefix("signup ")
+    assert re.fullmatch(r"account=\d+", account)
+    wanted = [
+        "signup A",
+        "login A",
+        "login refused A",
+        "login refused account=unknown",
+        "addPost A post=",
+        "deletePost A post=",
+    ]
+    assert [re.sub("(?<=post=).*", "", line) for line in lines] == [
+        line.replace("A", account, 1) if " A" in line else line for line in wanted
+    ]
+
+
+ROUTES = {
+    ("post", "/signup"): {201, 400, 409, 413, 422, 503},
+    ("post", "/login"): {200, 400, 401, 413, 422, 503},
+    ("post", "/addPost"): {201, 400, 401, 413, 422, 503},
+    ("get", "/getPosts"): {200, 304, 401, 413, 422, 503},
+    ("delete", "/deletePost/{postID}"): {204, 401, 404, 413, 422, 503},
+}
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_openapi_tells_each_status_with_its_schema(client: TestClient, method: str, path: str) -> None:
+    operation = client.get("/openapi.json").json()["paths"][path][method]
+    assert operation["summary"]
+    assert {int(status) for status in operation["responses"]} >= ROUTES[method, path]
+    for status, response in operation["responses"].items():
+        assert status in {"204", "304"} or response["content"]["application/json"]["schema"]
+
+
+def test_swagger_ui_is_there_and_keeps_the_token_over_a_reload(client: TestClient) -> None:
+    assert '"persistAuthorization": true' in client.get("/docs").text
+
+
+# Many at once
+
+
+def at_once(jobs: list[Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]], url: str) -> Counter[int]:
+    """Run all jobs at the same moment, each on a connection of its own; counts the statuses."""
+
+    async def run() -> Counter[int]:
+        limits = httpx2.Limits(max_connections=None)
+        async with httpx2.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+            return Counter([answer.status_code for answer in await asyncio.gather(*(job(client) for job in jobs))])
+
+    return asyncio.run(run())
+
+
+def adding(headers: dict[str, str], text: str) -> Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]:
+    return lambda client: client.post("/addPost", json={"text": text}, headers=headers)
+
+
+def listing(headers: dict[str, str]) -> Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]:
+    return lambda client: client.get("/getPosts", headers=headers)
+
+
+def logging_in(email: str) -> Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]:
+    return lambda client: client.post("/login", json={"email": email, "password": PASSWORD})
+
+
+def test_200_lists_and_32_adds_to_one_account_at_once_all_succeed(server: Server) -> None:
+    headers = sign_up(server)
+    numbers = [str(number) for number in range(32)]
+    jobs = [listing(headers)] * 200 + [adding(headers, number) for number in numbers]
+    assert at_once(jobs, str(server.base_url)) == {200: 200, 201: 32}
+    assert sorted(texts(server, headers), key=int) == numbers
+
+
+def test_50_logins_at_once_succeed_while_others_read(server: Server) -> None:
+    email = new_email()
+    headers = sign_up(server, email)
+    jobs = [logging_in(email)] * 50 + [listing(headers)] * 50
+    assert at_once(jobs, str(server.base_url)) == {200: 100}
+
+
+def test_past_a_short_queue_of_logins_the_others_are_503(
+    client: TestClient, core: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.auth, "HASHES_WAITING", 0)
+    answer = client.post("/login", json={"email": new_email(), "password": PASSWORD})
+    assert_refused(answer, 503)
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_database_in_memory_serves_many_at_once() -> None:
+    with serve("sqlite://") as server:
+        accounts = [sign_up(server) for _ in range(4)]
+        jobs = [job for headers in accounts * 8 for job in (adding(headers, "hi"), listing(headers))]
+        assert at_once(jobs, str(server.base_url)) == {200: 32, 201: 32}
+        assert [texts(server, headers) for headers in accounts] == [["hi"] * 8] * 4
+
+
+# Several processes
+
+
+def test_four_workers_start_together_on_an_empty_database_and_64_writers_lose_nothing() -> None:
+    with new_database() as url, serve(url, "--workers", "4") as server:
+        accounts = [sign_up(server) for _ in range(8)]
+        jobs = [adding(headers, str(number)) for number in range(8) for headers in accounts]
+        assert at_once(jobs, str(server.base_url)) == {201: 64}
+        for headers in accounts:
+            assert sorted(texts(server, headers)) == list("01234567")
+        for number in range(30):  # each request on a connection of its own, so in any of the workers
+            with httpx2.Client(base_url=server.base_url) as writer, httpx2.Client(base_url=server.base_url) as reader:
+                add(writer, accounts[0], f"new {number}")
+                assert texts(reader, accounts[0])[0] == f"new {number}"
+        assert not re.search("Traceback|ERROR|locked", server.log)
+
+
+def test_a_write_in_one_process_shows_at_once_in_another() -> None:
+    with new_database() as url, serve(url) as one, serve(url) as other:
+        headers = sign_up(one)
+        assert texts(other, headers) == []
+        for writer, reader in ((one, other), (other, one)):
+            post_id = add(writer, headers)
+            assert texts(reader, headers) == ["hi"]
+            assert writer.delete(f"/deletePost/{post_id}", headers=headers).status_code == 204
+            assert texts(reader, headers) == []
+
+
+def test_processes_that_start_together_make_the_tables_once() -> None:
+    for _ in range(2):
+        with new_database() as url:
+            command = [sys.executable, "-c", "import app"]
+            environment = {**os.environ, "DATABASE_URL": url}
+            starts = [subprocess.Popen(command, cwd=ROOT, env=environment) for _ in range(4)]
+            assert [start.wait(60) for start in starts] == [0] * 4
+
+
+# Faults
+
+
+def test_what_was_acknowledged_survives_kill_9() -> None:
+    acknowledged: list[str] = []
+    with new_database() as url:
+        with serve(url) as server:
+            headers = sign_up(server)
+
+            def write() -> None:
+                with suppress(httpx2.TransportError), httpx2.Client(base_url=server.base_url) as client:
+                    while True:
+                        text = uuid.uuid4().hex
+                        add(client, headers, text)
+                        acknowledged.append(text)
+
+            writers = [threading.Thread(target=write) for _ in range(8)]
+            for writer in writers:
+                writer.start()
+            wait_until(lambda: len(acknowledged) > 200)
+            server.process.kill()
+            for writer in writers:
+                writer.join(30)
+        with serve(url) as server:
+            assert set(acknowledged) <= set(texts(server, headers))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.01)
+
+
+class Proxy:
+    """A TCP proxy before the server of MySQL, that can go away."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self.target = target
+        self.port = 0
+        self.sockets: list[socket.socket] = []
+        self.silent = False  # takes all and passes nothing on
+        self.start()
+
+    def start(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                upstream = socket.create_connection(self.target)
+                self.sockets += client, upstream
+                for source, sink in ((client, upstream), (upstream, client)):
+                    threading.Thread(target=self.copy, args=(source, sink), daemon=True).start()
+
+    def copy(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                if not self.silent:
+                    sink.sendall(data)
+        for each in (source, sink):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def cut(self) -> None:
+        """Drop the connections that are open."""
+        while self.sockets:
+            with suppress(OSError):
+                self.sockets.pop().shutdown(socket.SHUT_RDWR)
+
+    def stop(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.cut()
+
+
+@contextmanager
+def fragile_database() -> Iterator[tuple[str, Callable[[], object], Callable[[], object]]]:
+    """A database, a way to take it away (no way to MySQL, no table `users` in SQLite), and one to bring it back."""
+    with new_database() as url:
+        address = sa.make_url(url)
+        if address.get_backend_name() == "sqlite":
+            tables = sa.create_engine(url, isolation_level="AUTOCOMMIT").connect()
+            yield (
+                url,
+                partial(tables.exec_driver_sql, "ALTER TABLE users RENAME TO away"),
+                partial(tables.exec_driver_sql, "ALTER TABLE away RENAME TO users"),
+            )
+            tables.close()
+            return
+        proxy = Proxy((address.host or "127.0.0.1", address.port or 3306))
+        through = address.set(host="127.0.0.1", port=proxy.port)
+        yield through.render_as_string(hide_password=False), proxy.stop, proxy.start
+        proxy.stop()
+
+
+def each_route(server: Server, headers: dict[str, str], email: str) -> Iterator[httpx2.Response]:
+    yield server.post("/signup", json={"email": new_email(), "password": PASSWORD})
+    yield server.post("/login", json={"email": email, "password": PASSWORD})
+    yield server.post("/addPost", json={"text": "hi"}, headers=headers)
+    yield server.get("/getPosts", headers=headers)
+    yield server.delete("/deletePost/1", headers=headers)
+
+
+def test_without_its_database_each_route_is_503_and_works_again_at_once() -> None:
+    email = new_email()
+    with fragile_database() as (url, take_away, bring_back), serve(url) as server:
+        headers = sign_up(server, email)
+        for _ in range(2):
+            take_away()
+            for answer in each_route(server, headers, email):
+                assert_refused(answer, 503)
+                assert int(answer.headers["retry-after"]) > 0
+                assert answer.elapsed.total_seconds() < 10
+                assert not re.search("SQL|table|connect|127", answer.json()["detail"])
+            bring_back()
+            assert [answer.status_code for answer in each_route(server, headers, email)][:4] == [201, 200, 201, 200]
+        assert len(re.findall("database failure: .+", server.log)) == 10
+        assert not re.search("Traceback|SELECT|INSERT", server.log)
+
+
+def test_dropped_idle_connections_are_never_noticed() -> None:
+    with new_database() as url:
+        address = sa.make_url(url)
+        if address.get_backend_name() == "sqlite":
+            pytest.skip("SQLite has no connections to drop")
+        proxy = Proxy((address.host or "127.0.0.1", address.port or 3306))
+        through = address.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+        email = new_email()
+        with serve(through) as server:
+            headers = sign_up(server, email)
+            for _ in range(3):
+                proxy.cut()
+                for answer in each_route(server, headers, email):
+                    assert answer.status_code < 300 or answer.status_code == 404
+        proxy.stop()
+
+
+def test_a_database_that_falls_silent_is_503_within_10_seconds_and_works_again_at_once() -> None:
+    with new_database() as url:
+        address = sa.make_url(url)
+        if address.get_backend_name() == "sqlite":
+            pytest.skip("SQLite has no line that could fall silent")
+        proxy = Proxy((address.host or "127.0.0.1", address.port or 3306))
+        through = address.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+        email = new_email()
+        with serve(through) as server:
+            headers = sign_up(server, email)
+            proxy.silent = True
+            jobs = [adding(headers, "hi"), listing(headers), logging_in(email)]
+            start = time.monotonic()
+            assert at_once(jobs, str(server.base_url)) == {503: 3}
+            assert time.monotonic() - start < 10.5
+            proxy.silent = False
+            proxy.cut()
+            assert [answer.status_code for answer in each_route(server, headers, email)][:4] == [201, 200, 201, 200]
+        proxy.stop()
+
+
+def test_a_locked_sqlite_is_503_to_writers_and_nothing_to_readers() -> None:
+    with new_database() as url:
+        if not url.startswith("sqlite"):
+            pytest.skip("of SQLite alone")
+        with serve(url) as server:
+            headers = sign_up(server)
+            with sa.create_engine(url).connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                assert texts(server, headers) == []
+                assert_refused(server.post("/addPost", json={"text": "hi"}, headers=headers), 503)
+            add(server, headers)
+
+
+def test_sigterm_lets_a_running_request_finish() -> None:
+    with new_database() as url, serve(url) as server:
+        headers = sign_up(server)
+        with socket.create_connection(("127.0.0.1", server.base_url.port or 0)) as connection:
+            body = b'{"text": "hi"}'
+            connection.sendall(
+                f"POST /addPost HTTP/1.1\r\nHost: x\r\nAuthorization: {headers['Authorization']}\r\n".encode()
+                + f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+                + body[:5]
+            )
+            assert texts(server, headers) == []  # by now the other request has begun, too
+            server.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: "Shutting down" in server.log)
+            connection.sendall(body[5:])
+            connection.settimeout(10)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 201 ")
+        server.process.wait(10)
+
+
+# The start
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "postgresql://ada:geheim@127.0.0.1/posts",
+        "sqlite+aiosqlite:///geheim.db",
+        "mysql://ada:geheim@127.0.0.1:port/posts",
+        "mysql://ada:geheim@127.0.0.1",
+    ],
+)
+def test_a_database_url_that_is_none_ends_the_start(
+    core: ModuleType, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        core.models.make_engine(url)
+    assert end.value.code == 3
+    assert re.fullmatch("DATABASE_URL is none of .+\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "a day", "1e3", "9999999999"])
+def test_a_wrong_token_ttl_ends_the_start(
+    core: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, seconds: str
+) -> None:
+    monkeypatch.setenv("TOKEN_TTL", seconds)
+    with pytest.raises(SystemExit) as end:
+        core.auth.read_token_ttl()
+    assert end.value.code == 3
+    assert re.fullmatch("TOKEN_TTL is .+\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_URL", "mysql://ada:geheim@127.0.0.1:port/posts"),
+        ("DATABASE_URL", "sqlite:////no/such/folder/blog.db"),
+        ("DATABASE_URL", f"sqlite:///{__file__}"),
+        ("DATABASE_URL", "mysql://ada:geheim@127.0.0.1:1/posts"),
+        ("DATABASE_URL", "mysql://ada:geheim@nowhere.invalid/posts"),
+        ("DATABASE_URL", "mysql://ada@127.0.0.1:1/posts?password=geheim&no_such_option=1"),
+        ("TOKEN_TTL", "a day"),
+    ],
+)
+def test_a_wrong_setting_ends_the_start_with_one_line(variable: str, value: str) -> None:
+    log = failing_start(**{"DATABASE_URL": "sqlite://", variable: value})
+    assert variable in log
+    assert "geheim" not in log
+
+
+def failing_start(**environment: str) -> str:
+    """What a start prints that fails: one line."""
+    command = [sys.executable, "-m", "uvicorn", "app:app", "--port", "0"]
+    variables = {**os.environ, "EXTRAS": "", **environment}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=30)
+    log = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert len(log.splitlines()) == 1, log
+    return log
+
+
+def test_a_missing_database_ends_the_start_with_one_line() -> None:
+    with new_database() as url:
+        missing = sa.make_url(url).set(database="/no/blog.db" if url.startswith("sqlite") else "no_such_database")
+        assert "DATABASE_URL" in failing_start(DATABASE_URL=missing.render_as_string(hide_password=False))
+
+
+def test_a_wrong_setting_ends_all_workers() -> None:
+    with serve("mysql://ada:geheim@127.0.0.1:1/posts", "--workers", "2", wait=False) as server:
+        server.process.wait(30)
+        assert not re.search("Traceback|geheim", server.log)
+
+
+# The door for extras
+
+
+@pytest.mark.parametrize(
+    ("extras", "line"),
+    [
+        ("no_such_extra", "there is no extra 'no_such_extra'"),
+        ("door.good,door.good", "'door.good' is named twice"),
+        ("door.needy", "'door.needy' needs 'no_such_package'. Run: pip install -r extras/requirements.txt"),
+        ("door.plain", "there is no extra 'door.plain'"),
+        ("door.greedy", "'door.greedy' adds 'DELETE /deletePost/{}', which the core has"),
+        ("door.good,door.rival", "'door.rival' adds 'GET /hello', which door.good has"),
+    ],
+)
+def test_a_wrong_extra_ends_the_start_with_one_line(tmp_path: Path, extras: str, line: str) -> None:
+    log = failing_start(EXTRAS=extras, PYTHONPATH=str(door(tmp_path)), DATABASE_URL="sqlite://")
+    assert log.startswith(f"EXTRAS: {line}")
+
+
+def test_an_extra_adds_routes_and_tables_of_its_own(tmp_path: Path) -> None:
+    with new_database() as url, serve(url, EXTRAS=" door.good ", PYTHONPATH=str(door(tmp_path))) as server:
+        assert server.get("/hello").json() == {"visits": 0}
+        assert "/hello" in server.get("/openapi.json").json()["paths"]
+        assert_refused(server.post("/hello", content=b"x" * 16_385), 413)  # without a word about limits
+
+
+def door(folder: Path) -> Path:
+    """Extras for these tests, importable as `door.NAME` from the folder."""
+    add_route = "def setup(app):\n    app.{}(lambda: None)\n"
+    files = {
+        "needy": "import no_such_package",
+        "plain": "",
+        "greedy": add_route.format("delete('/deletePost/{id}')"),
+        "rival": add_route.format("get('/hello')"),
+        "good": """
+import sqlalchemy as sa
+from fastapi import FastAPI
+import models
+
+class Visit(models.Base):
+    __tablename__ = "visits"
+    id: models.Mapped[int] = models.mapped_column(primary_key=True)
+
+def count() -> int:
+    with models.engine.connect() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(Visit)) or 0
+
+def setup(app: FastAPI) -> None:
+    @app.get("/hello")
+    async def hello() -> dict[str, int]:
+        return {"visits": await models.in_thread(count)}
+
+    @app.post("/hello")
+    async def greet(name: dict[str, str]) -> None: ...
+""",
+    }
+    (folder / "door").mkdir()
+    for name, text in files.items():
+        (folder / "door" / f"{name}.py").write_text(text)
+    return folder
