@@ -1,0 +1,142 @@
+"""Posts can be changed, and no change is lost to another that came between.
+
+    EXTRAS=editing uvicorn app:app
+
+With it on, each post of /getPosts carries a `version`, which changes whenever the post does, and there is
+
+    PUT /editPost/{postID}   {"text"?, "status"?}   200 the post; 401, 404, 412, 413, 422
+
+with one of the two fields or both. It sets `updatedAt`, and its body may be as large as /addPost's. With the header
+`If-Match: "VERSION"` a post that has changed since is left alone, and the answer is 412: get the post again and decide.
+The answer's ETag is the new version, for the next If-Match. Without the header the last edit wins.
+
+    $ curl -s -X PUT localhost:8000/editPost/7 -H "Authorization: Bearer $TOKEN" \\
+        -H 'If-Match: "1795424400125"' \\
+        -H 'Content-Type: application/json' -d '{"text": "Hello, world!"}'
+    {"postID":7,"text":"Hello, world!","status":"published","createdAt":"2026-11-23T09:00:00.125000Z",
+     "updatedAt":"2026-11-23T09:05:00.500000Z","version":1795424700500}
+
+It has no settings. The version is `updatedAt` in milliseconds, which strictly increases for each post. A post that
+grows is asked about like a new one, as if the old were not there: so another extra's quota holds.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Header, HTTPException, Path, Response
+from pydantic import ConfigDict, Field, TypeAdapter, computed_field, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+import app as core
+import models
+import schemas
+from auth import CurrentUser, log
+from models import Post, write
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    412: {"description": "The post has changed since the version of `If-Match`", "model": schemas.Refusal}
+}
+WORDS = {
+    404: "You have no post with this id.",
+    412: "The post has changed since: get it again before you edit it.",
+}
+
+
+class Edit(schemas.Input):
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    # Factories, as a default would be shown in OpenAPI. What was not sent is not changed.
+    text: Annotated[str, Field(min_length=1, default_factory=str, examples=["Hello, world!"])]
+    status: Annotated[schemas.Status, Field(default_factory=lambda: "published")]
+
+    @model_validator(mode="after")
+    def check_change(self) -> "Edit":
+        if not self.model_fields_set:
+            raise PydanticCustomError("nothing_to_edit", "Send 'text' or 'status' or both")
+        return self
+
+
+class VersionedPost(schemas.Post):
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def version(self) -> int:
+        return round(self.updatedAt.timestamp() * 1000)
+
+
+FIND = (
+    select(Post.id, Post.text, Post.status, Post.created_at, Post.updated_at, Post.size)
+    .where(Post.id == bindparam("post_id"), Post.user_id == bindparam("owner_id"))
+    .with_for_update()
+)
+
+
+def edit_post(
+    connection: Connection, user_id: int, post_id: int, edit: schemas.Input, if_match: str | None
+) -> VersionedPost | int:
+    """The post as it is now, or the status of its refusal."""
+    post = connection.execute(FIND, {"post_id": post_id, "owner_id": user_id}).one_or_none()
+    if not post:
+        return 404
+    if not holds(if_match, post.updated_at):
+        return 412
+    values = {"text": post.text, "status": post.status, **edit.model_dump(exclude_unset=True)}
+    size = len(values["text"].encode())
+    if size > post.size and core.on_post:
+        check_growth(connection, user_id, post_id, size)
+    time = max(models.now(), post.updated_at + 1)
+    connection.execute(update(Post).where(Post.id == post_id).values(size=size, updated_at=time, **values))
+    row = (post.id, values["text"], values["status"], post.created_at, time)
+    return VersionedPost.model_validate(dict(zip(schemas.Post.model_fields, row, strict=True)))
+
+
+def holds(if_match: str | None, version: int) -> bool:
+    """RFC 9110 section 13.1.1; a weak tag never holds."""
+    return if_match is None or bool({"*", f'"{version}"'} & {tag.strip() for tag in if_match.split(",")})
+
+
+def check_growth(connection: Connection, user_id: int, post_id: int, size: int) -> None:
+    """Ask the checks of a new post with the old one out of the way, or one at its quota's count could not be edited."""
+    with connection.begin_nested() as savepoint:
+        connection.execute(delete(Post).where(Post.id == post_id))
+        for check in core.on_post:
+            check(connection, user_id, size)
+        savepoint.rollback()
+
+
+def document(app: FastAPI) -> None:
+    """Show `version` in OpenAPI's posts, those of /getPosts too."""
+    openapi = app.openapi
+
+    def with_version() -> dict[str, Any]:
+        schema = openapi()
+        post = schema["components"]["schemas"]["Post"]
+        post["properties"]["version"] = {"type": "integer", "title": "Version", "description": "for `If-Match`"}
+        post["required"] = sorted({*post["required"], "version"})
+        return schema
+
+    app.openapi = with_version  # type: ignore[method-assign]
+
+
+def setup(app: FastAPI) -> None:
+    core.POSTS = TypeAdapter(list[VersionedPost])  # type: ignore[arg-type]
+    document(app)
+
+    @app.put(
+        "/editPost/{postID}",
+        summary="Change a post",
+        response_model=schemas.Post,
+        responses=core.refusals(400, 401, 404, 422) | REFUSALS,
+        max_body_size=core.POST_BODY,
+    )
+    async def edit(
+        postID: Annotated[int, Path(ge=1, le=schemas.MAX_ID, openapi_examples={"the first": {"value": 1}})],
+        edit: Edit,
+        user: CurrentUser,
+        if_match: Annotated[str | None, Header(description='`"VERSION"`: only if the post still has it')] = None,
+    ) -> Response:
+        """Its text, its status or both. Somebody else's post is as unknown as one that never was."""
+        post = await write(lambda tx: edit_post(tx, user.id, postID, edit, if_match), posts_of=user.id)
+        if isinstance(post, int):
+            raise HTTPException(post, WORDS[post])
+        log.info("editPost account=%d post=%d", user.id, postID)
+        return Response(post.model_dump_json(), 200, {"ETag": f'"{post.version}"'}, "application/json")
