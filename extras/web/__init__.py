@@ -1,0 +1,59 @@
+"""A page at `/` for people: sign up, log in, write, list and delete posts. No build step, no framework, no set-up.
+
+    $ EXTRAS=web uvicorn app:app            # then open http://127.0.0.1:8000/
+    $ curl -sI 127.0.0.1:8000/ | grep -i content-security
+    content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; ...
+
+It asks `/openapi.json` what else there is: with `editing` posts can be edited, with `account` one can change the
+password, delete the account, and logging out revokes the token on the server too. There are no settings.
+Its files are at `/` and below `/web/`, a path that is the extra's own by its name; their addresses are relative, so
+behind `--root-path /prefix` the page is at `/prefix/`.
+
+**Where the token is.** In the `sessionStorage` of the tab: the API takes it from the `Authorization` header alone, so a
+cookie that scripts cannot read is no choice, and nothing is sent that another site could provoke (no CSRF). It
+outlives a reload, is on no disk for longer than the tab, and is gone when the tab closes, at log-out and at the first
+401. A new tab asks the open ones for it (`BroadcastChannel`, same origin only), so people log in once and log out
+everywhere. A refresh token, which would live for weeks, is not kept at all. No script from elsewhere can run to read
+it: the policy above allows only this server's own files, no inline script, no `eval`, and everything that people wrote
+is put on the page as text. Close the tab, or log out, on a computer that others use.
+
+**What is typed is kept** in `localStorage`, by account, with each key pressed, until it is posted or discarded, so a
+reload, a lost network or an expired token loses none of it. Logging out asks before it discards it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+FOLDER = Path(__file__).parent
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-cache",  # always asked about, so that no browser mixes the files of two versions
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Assets(StaticFiles):
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers.update(HEADERS)
+        return response
+
+
+def page() -> FileResponse:
+    return FileResponse(FOLDER / "index.html", headers=HEADERS)
+
+
+def setup(app: FastAPI) -> None:
+    app.add_api_route("/", page, methods=["GET", "HEAD"], include_in_schema=False)
+    app.mount("/web", Assets(directory=FOLDER / "static"), name="web")
