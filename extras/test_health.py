@@ -1,0 +1,98 @@
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from test_app import Server, new_database, serve
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with new_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def server(url: str) -> Iterator[Server]:
+    with serve(url, EXTRAS="health") as server:
+        yield server
+
+
+def test_it_is_alive_and_ready(server: Server) -> None:
+    assert server.get("/livez").json() == {"status": "alive"}
+    assert server.get("/readyz").json() == {"status": "ready"}
+
+
+def test_probes_are_not_in_the_access_log(server: Server) -> None:
+    server.get("/livez")
+    server.get("/readyz?x=1")
+    server.get("/getPosts")
+    assert "GET /getPosts" in server.log
+    assert "livez" not in server.log
+    assert "readyz" not in server.log
+
+
+def test_probes_stand_in_a_section_of_their_own_in_openapi(server: Server) -> None:
+    paths = server.get("/openapi.json").json()["paths"]
+    assert paths["/livez"]["get"]["tags"] == paths["/readyz"]["get"]["tags"] == ["Health"]
+    assert "tags" not in paths["/getPosts"]["get"]
+
+
+def test_a_missing_column_or_table_is_not_ready_but_alive() -> None:
+    with new_database() as url, serve(url, EXTRAS="health") as server:
+        engine = sa.create_engine(url)
+        for damage in ("ALTER TABLE posts RENAME COLUMN text TO words", "DROP TABLE posts"):
+            with engine.begin() as connection:
+                connection.exec_driver_sql(damage)
+            answer = server.get("/readyz")
+            assert (answer.status_code, answer.json()["failed"]) == (503, "schema")
+            assert answer.json()["detail"] == "Not ready: the database lacks a table or a column."
+            assert answer.headers["Retry-After"]
+        assert server.get("/livez").status_code == 200
+        engine.dispose()
+
+
+def test_a_database_that_does_not_answer_is_not_ready_within_two_seconds() -> None:
+    with new_database() as url, serve(url, EXTRAS="health") as server:
+        if not url.startswith("mysql"):
+            pytest.skip("SQLite answers readers while it is locked")
+        server.get("/readyz")
+        engine = sa.create_engine(url)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("LOCK TABLES users WRITE")
+            start = time.monotonic()
+            answer = server.get("/readyz")
+            assert (answer.status_code, answer.json()["failed"]) == (503, "database")
+            assert time.monotonic() - start < 2
+            connection.exec_driver_sql("UNLOCK TABLES")
+        engine.dispose()
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_after_sigterm_it_is_not_ready_and_serves_on_while_it_drains(url: str, workers: int) -> None:
+    with serve(url, "--workers", str(workers), EXTRAS="health", HEALTH_DRAIN="2") as server:
+        headers = server.account()
+        server.process.terminate()
+        while server.get("/readyz").status_code == 200:  # the signal is on its way to the workers
+            assert server.process.poll() is None
+        answer = server.get("/readyz")
+        assert (answer.status_code, answer.json()["failed"]) == (503, "terminating")
+        assert server.get("/getPosts", headers=headers).status_code == 200
+        assert server.process.wait(20) in {0, -signal.SIGTERM, 128 + signal.SIGTERM}
+
+
+def test_without_a_drain_it_ends_at_once(url: str) -> None:
+    with serve(url, EXTRAS="health") as server:
+        start = time.monotonic()
+        server.process.terminate()
+        server.process.wait(20)
+        assert time.monotonic() - start < 2
+
+
+def test_a_bad_drain_ends_the_start_with_one_line(url: str) -> None:
+    with serve(url, wait=False, EXTRAS="health", HEALTH_DRAIN="soon") as server:
+        assert server.process.wait(30) == 3
+        assert server.log.startswith("HEALTH_DRAIN is")
+        assert server.log.count("\n") == 1
