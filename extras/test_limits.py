@@ -1,0 +1,256 @@
+import importlib.metadata
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+
+from test_app import Server, new_database, serve
+
+try:  # importorskip("limits") would find the extra of this name
+    importlib.metadata.version("limits")
+    redis = pytest.importorskip("redis")
+except importlib.metadata.PackageNotFoundError:
+    pytest.skip("needs extras/requirements.txt", allow_module_level=True)
+
+REDIS = "redis://127.0.0.1:6379/9"
+PASSWORD = "correct horse"
+
+
+def has_redis() -> bool:
+    try:
+        return bool(redis.Redis.from_url(REDIS, socket_connect_timeout=1).ping())
+    except redis.RedisError:
+        return False
+
+
+needs_redis = pytest.mark.skipif(not has_redis(), reason="needs Redis on port 6379")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with new_database() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    redis.Redis.from_url(REDIS).flushdb()
+    yield REDIS
+    redis.Redis.from_url(REDIS).flushdb()
+
+
+@pytest.fixture(scope="module")
+def server(url: str) -> Iterator[Server]:
+    """One whose windows are long, as the tests wait for none."""
+    limits = {"LIMITS_LOGIN": "6/day", "LIMITS_ATTEMPTS": "3/day", "LIMITS_GUESSES": "6/day"}
+    with serve(url, EXTRAS="limits", LIMITS_SIGNUP="4/day", LIMITS_REQUESTS="5/day", **limits) as server:  # type: ignore[arg-type]
+        yield server
+
+
+def sign_up(server: Server, address: str) -> str:
+    email = f"{uuid.uuid4().hex}@example.com"
+    answer = server.post("/signup", json={"email": email, "password": PASSWORD}, headers={"X-Forwarded-For": address})
+    assert answer.status_code == 201, answer.text
+    return email
+
+
+def log_in(server: Server, email: str, address: str, password: str = "wrong horse") -> httpx2.Response:
+    return server.post("/login", json={"email": email, "password": password}, headers={"X-Forwarded-For": address})
+
+
+def is_refused(answer: httpx2.Response) -> bool:
+    if answer.status_code != 429:
+        return False
+    assert answer.json()["detail"].startswith("Too many requests.")
+    assert 0 < int(answer.headers["Retry-After"]) <= 86_400
+    assert "r=0;" in answer.headers["RateLimit"]
+    return True
+
+
+def test_sign_ups_from_one_address_are_limited_and_from_another_not(server: Server) -> None:
+    for _ in range(4):
+        sign_up(server, "192.0.2.1")
+    credentials = {"email": "more@example.com", "password": PASSWORD}
+    assert is_refused(server.post("/signup", json=credentials, headers={"X-Forwarded-For": "192.0.2.1"}))
+    sign_up(server, "192.0.2.2")
+
+
+def test_logins_from_one_address_are_limited_whatever_the_account(server: Server) -> None:
+    for number in range(6):
+        assert log_in(server, f"nobody{number}@example.com", "192.0.2.3").status_code == 401
+    assert is_refused(log_in(server, "nobody7@example.com", "192.0.2.3"))
+
+
+def test_an_ipv6_network_is_one_address(server: Server) -> None:
+    for number in range(6):
+        log_in(server, f"v6-{number}@example.com", f"2001:db8::{number}")
+    assert is_refused(log_in(server, "v6@example.com", "2001:db8::ffff"))
+    assert not is_refused(log_in(server, "v6@example.com", "2001:db8:0:1::1"))
+
+
+def test_failures_of_an_account_are_limited_also_with_the_right_password(server: Server) -> None:
+    email = sign_up(server, "192.0.2.4")
+    for _ in range(3):
+        assert log_in(server, email, "192.0.2.5").status_code == 401
+    assert is_refused(log_in(server, email.upper(), "192.0.2.5", PASSWORD))
+
+
+def test_the_right_password_starts_anew(server: Server) -> None:
+    email = sign_up(server, "192.0.2.6")
+    for password in ("wrong horse", "wrong horse", PASSWORD, "wrong horse", "wrong horse"):
+        assert not is_refused(log_in(server, email, "192.0.2.6", password))
+
+
+def test_guesses_from_many_addresses_are_limited_and_do_not_lock_the_owner_out(server: Server) -> None:
+    email = sign_up(server, "192.0.2.7")  # counts too
+    for number in range(5):
+        assert log_in(server, email, f"198.51.100.{number}").status_code == 401
+    assert is_refused(log_in(server, email, "198.51.100.99"))
+    assert log_in(server, email, "192.0.2.7", PASSWORD).status_code == 200
+
+
+def test_an_account_that_is_not_there_is_limited_alike(server: Server) -> None:
+    for number in range(6):
+        assert log_in(server, "nowhere@example.com", f"203.0.113.{number}").status_code == 401
+    assert is_refused(log_in(server, "nowhere@example.com", "203.0.113.99"))
+
+
+def test_the_rest_is_limited_by_account_whatever_the_token_and_the_address(server: Server) -> None:
+    email = sign_up(server, "192.0.2.8")
+    tokens = [log_in(server, email, "192.0.2.8", PASSWORD).json()["access_token"] for _ in range(2)]
+    for number in range(5):
+        headers = {"Authorization": f"Bearer {tokens[number % 2]}", "X-Forwarded-For": f"192.0.2.{20 + number}"}
+        answer = server.get("/getPosts", headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers["RateLimit-Policy"] == '"requests";q=5;w=86400'
+        assert answer.headers["RateLimit"].startswith(f'"requests";r={4 - number};t=')
+    assert is_refused(server.post("/addPost", json={"text": "hi"}, headers=headers))
+    assert server.get("/getPosts", headers=headers | {"Authorization": "Bearer x"}).status_code == 401
+    assert server.get("/openapi.json", headers=headers).status_code == 200
+
+
+def test_no_answer_tells_how_often_others_tried_an_account(url: str) -> None:
+    with serve(url, EXTRAS="limits") as server:
+        email = sign_up(server, "192.0.2.1")
+        log_in(server, email, "192.0.2.2")
+        answers = [log_in(server, email, "192.0.2.3"), log_in(server, "nobody@example.com", "192.0.2.4")]
+        assert [each.headers["RateLimit-Policy"] for each in answers] == ['"login";q=60;w=60'] * 2
+        assert [each.headers["RateLimit"].split(";t")[0] for each in answers] == ['"login";r=59'] * 2
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"email": 7}', b"[" * 10_000, b"\xff", b'{"email": "no"}'])
+def test_bodies_without_an_account_are_as_wrong_as_ever(server: Server, content: bytes) -> None:
+    address = {"X-Forwarded-For": f"10.0.0.{uuid.uuid4().int % 250}", "Content-Type": "application/json"}
+    assert server.post("/login", content=content, headers=address).status_code in {400, 422}
+
+
+def test_a_body_that_is_too_large_or_streamed_is_as_ever(server: Server) -> None:
+    address = {"X-Forwarded-For": "10.0.1.1", "Content-Type": "application/json"}
+    assert server.post("/login", content=b"x" * 20_000, headers=address).status_code == 413
+    assert server.post("/login", content=iter([b"x" * 9000] * 3), headers=address).status_code == 413
+    parts = iter([b'{"email": "streamed@example.com", ', b'"password": "correct horse"}'])
+    assert server.post("/login", content=parts, headers=address).status_code == 401
+
+
+def test_openapi_says_so(server: Server) -> None:
+    paths = server.get("/openapi.json").json()["paths"]
+    assert all("429" in operation["responses"] for each in paths.values() for operation in each.values())
+
+
+def test_only_a_trusted_proxy_names_the_address(url: str) -> None:
+    with serve(url, "--forwarded-allow-ips", "192.0.2.1", EXTRAS="limits", LIMITS_LOGIN="2/day") as server:
+        answers = [log_in(server, "nobody@example.com", f"192.0.2.{number}") for number in range(3)]
+        assert [answer.status_code for answer in answers] == [401, 401, 429]
+
+
+@needs_redis
+def test_four_workers_count_together_in_redis(url: str, redis_url: str) -> None:
+    limits: dict[str, Any] = {"LIMITS_STORE": redis_url, "LIMITS_REQUESTS": "20/day"}
+    with serve(url, "--workers", "4", EXTRAS="limits", **limits) as server:
+        headers = server.account() | {"Connection": "close"}
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda _: server.get("/getPosts", headers=headers), range(40)))
+        assert sorted(answer.status_code for answer in answers) == [200] * 20 + [429] * 20
+    keys = [key.decode() for key in redis.Redis.from_url(redis_url).scan_iter()]
+    assert keys
+    assert not any("example.com" in key for key in keys)
+
+
+@needs_redis
+def test_guesses_are_counted_and_owners_known_in_redis_too(url: str, redis_url: str) -> None:
+    limits: dict[str, Any] = {"LIMITS_STORE": redis_url, "LIMITS_GUESSES": "3/day", "LIMITS_ATTEMPTS": "3/day"}
+    with serve(url, "--workers", "4", EXTRAS="limits", **limits) as server:
+        email = sign_up(server, "192.0.2.1")
+        assert [log_in(server, email, f"192.0.2.{n}").status_code for n in (2, 3, 4)] == [401, 401, 429]
+        answers = [log_in(server, email, "192.0.2.1", PASSWORD).status_code for _ in range(5)]
+        assert answers == [200] * 5
+
+
+@pytest.mark.parametrize("kind", ["refuses", "is silent"])
+def test_while_the_store_is_down_requests_pass_and_the_log_says_so_once(url: str, kind: str) -> None:
+    with socket.socket() as store:
+        store.bind(("127.0.0.1", 0))
+        if kind == "is silent":
+            store.listen()
+        redis_url = f"redis://user:s3cret@127.0.0.1:{store.getsockname()[1]}"
+        with serve(
+            url, EXTRAS="limits", LIMITS_STORE=redis_url, LIMITS_REQUESTS="1/day", LIMITS_LOGIN="1/day"
+        ) as server:
+            headers = server.account()
+            for _ in range(5):
+                assert server.get("/getPosts", headers=headers).status_code == 200
+                assert log_in(server, "nobody@example.com", "192.0.2.1").status_code == 401
+            assert server.log.count("LIMITS_STORE is down") == 1
+            assert "s3cret" not in server.log
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_quotas_are_exact_when_many_posts_come_at_once(url: str, workers: int) -> None:
+    with serve(url, "--workers", str(workers), EXTRAS="limits", LIMITS_POSTS="10", LIMITS_BYTES="1000") as server:
+        for size, allowed, detail in (
+            (1, 10, "You have 10 posts, and no more than 10 are allowed."),
+            (300, 3, "This post has 300 bytes and your others have 900, and no more than 1000 are allowed."),
+        ):
+            headers = server.account() | {"Connection": "close"}
+            together = threading.Barrier(24)
+
+            def add(_: int, text: str = "x" * size, account: dict[str, str] = headers) -> httpx2.Response:
+                together.wait()  # noqa: B023
+                return server.post("/addPost", json={"text": text}, headers=account)
+
+            with ThreadPoolExecutor(24) as threads:
+                answers = list(threads.map(add, range(24)))
+            assert sorted(answer.status_code for answer in answers) == [201] * allowed + [403] * (24 - allowed)
+            assert {answer.json()["detail"] for answer in answers if answer.status_code == 403} == {detail}
+            assert len(server.get("/getPosts", headers=headers).json()) == allowed
+            last = server.get("/getPosts", headers=headers).json()[0]["postID"]
+            server.delete(f"/deletePost/{last}", headers=headers)
+            assert server.post("/addPost", json={"text": "x" * size}, headers=headers).status_code == 201
+        assert "403" in server.get("/openapi.json").json()["paths"]["/addPost"]["post"]["responses"]
+
+
+def test_an_edit_cannot_pass_the_quota(url: str) -> None:
+    with serve(url, EXTRAS="limits,editing", LIMITS_POSTS="1", LIMITS_BYTES="10") as server:
+        headers = server.account()
+        post_id = server.post("/addPost", json={"text": "12345"}, headers=headers).json()["postID"]
+        edit = f"/editPost/{post_id}"
+        assert server.put(edit, json={"text": "x" * 11}, headers=headers).status_code == 403
+        assert server.put(edit, json={"text": "x" * 10}, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("LIMITS_LOGIN", "many"), ("LIMITS_POSTS", "-1"), ("LIMITS_STORE", "memcached://user:s3cret@x")],
+)
+def test_a_bad_setting_ends_the_start_with_one_line(url: str, variable: str, value: str) -> None:
+    settings: dict[str, Any] = {"EXTRAS": "limits", variable: value}
+    with serve(url, wait=False, **settings) as server:
+        assert server.process.wait(30) == 3
+        assert server.log.startswith(f"{variable} is ")
+        assert server.log.count("\n") == 1
+        assert "s3cret" not in server.log
