@@ -1,0 +1,249 @@
+"""What to watch, for Prometheus, at `GET /metrics`; the folder has a Grafana dashboard, `dashboard.json`.
+
+    EXTRAS=metrics uvicorn app:app
+
+    $ curl -s localhost:8000/metrics | grep -E '^posts_(requests_total|cache)'
+    posts_requests_total{method="POST",route="/signup",status="201"} 1.0
+    posts_requests_total{method="GET",route="/getPosts",status="200"} 12.0
+    posts_cache_hits_total 11.0
+    posts_cache_misses_total 1.0
+    posts_cache_evictions_total 0.0
+    posts_cache_bytes 3021.0
+
+| metric | what it counts |
+|---|---|
+| `posts_requests_total{method,route,status}` | answered requests; `route` is the template, `-` where there is none |
+| `posts_request_seconds{method,route}` | their time until the answer is sent, a histogram |
+| `posts_requests_in_flight` | those being answered now |
+| `posts_bodies_refused_total{route}` | bodies that were too large (413) |
+| `posts_logins_failed_total` | logins with a wrong email or password |
+| `posts_cache_hits_total`, `posts_cache_misses_total` | lists of /getPosts from the cache, and those that it had not |
+| `posts_cache_evictions_total` | lists that made room for newer ones |
+| `posts_cache_bytes` | what the cache holds, all workers' together |
+| `posts_pool_connections` | database connections in use |
+| `posts_pool_waits_total` | how often a thread found all connections in use and had to wait |
+| `posts_password_hashes` | password hashes that run or wait for a core |
+
+Several workers: each scrape is answered with the sums over all, by the library's multiprocess mode. Its files stand in
+a folder of the temporary directory, or in `PROMETHEUS_MULTIPROC_DIR` if you set it, which no other service may share.
+The first worker to start empties it. Under a server that is not uvicorn with `--workers`, set it yourself.
+
+It has no settings of its own. The numbers are no secret of any account's, but not for everybody either: let the proxy
+keep /metrics from the outside (`location = /metrics { deny all; }`). Name it after `cors`, whose answers to preflights
+are then counted too.
+
+The dashboard: in Grafana, *Dashboards, New, Import*, and choose your Prometheus.
+"""
+
+import multiprocessing
+import os
+import re
+import shutil
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cachetools import TTLCache
+from fastapi import FastAPI
+from fastapi.responses import Response
+from sqlalchemy import event
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import app as core
+import auth
+import models
+
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+locks: list[Any] = []  # open for as long as the process lives
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def own_folder(parent: int) -> Path:
+    """That of this parent's workers; those of parents that are gone are removed."""
+    name = f"posts-metrics-{os.getuid()}-"
+    for folder in Path(tempfile.gettempdir()).glob(f"{name}*"):
+        if not is_alive(int(folder.name.removeprefix(name))):
+            shutil.rmtree(folder, ignore_errors=True)
+    folder = Path(tempfile.gettempdir(), f"{name}{parent}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.lstat().st_uid != os.getuid():
+        models.stop(f"{folder} is somebody else's: set PROMETHEUS_MULTIPROC_DIR to a folder of your own.")
+    return folder
+
+
+def share_folder() -> None:
+    """Choose the folder in which workers add up, and empty it unless one of them is at work there.
+
+    Whoever uses it holds a shared lock, which ends with the process, however that ends. Must run before the library is
+    imported, as that looks for the variable once.
+    """
+    parent = multiprocessing.parent_process()
+    if parent and parent.pid and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(own_folder(parent.pid))
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        return
+    import fcntl
+
+    path = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        lock = (path / "lock").open("w")
+    except OSError as error:
+        models.stop(f"PROMETHEUS_MULTIPROC_DIR cannot be used: {error}")
+    locks.append(lock)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass  # another worker is there already
+    else:
+        for file in path.glob("*.db"):
+            file.unlink()
+    fcntl.flock(lock, fcntl.LOCK_SH)  # waits for one that empties it
+
+
+share_folder()
+
+import prometheus_client as prometheus  # noqa: E402
+from prometheus_client import multiprocess  # noqa: E402
+
+REQUESTS = prometheus.Counter("posts_requests", "Answered requests", ["method", "route", "status"])
+SECONDS = prometheus.Histogram(
+    "posts_request_seconds",
+    "Time until the answer is sent",
+    ["method", "route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+IN_FLIGHT = prometheus.Gauge("posts_requests_in_flight", "Requests being answered", multiprocess_mode="livesum")
+BODIES_REFUSED = prometheus.Counter("posts_bodies_refused", "Bodies that were too large", ["route"])
+LOGINS_FAILED = prometheus.Counter("posts_logins_failed", "Logins with a wrong email or password")
+HITS = prometheus.Counter("posts_cache_hits", "Lists of /getPosts from the cache")
+MISSES = prometheus.Counter("posts_cache_misses", "Lists of /getPosts that the cache had not")
+EVICTIONS = prometheus.Counter("posts_cache_evictions", "Lists that made room for newer ones")
+CACHE_BYTES = prometheus.Gauge("posts_cache_bytes", "What the cache holds", multiprocess_mode="livesum")
+CONNECTIONS = prometheus.Gauge("posts_pool_connections", "Database connections in use", multiprocess_mode="livesum")
+WAITS = prometheus.Counter("posts_pool_waits", "Waits for a database connection")
+HASHES = prometheus.Gauge("posts_password_hashes", "Password hashes that run or wait", multiprocess_mode="livesum")
+
+# The look for a metric's labels takes longer than to count.
+requests_of = cache(REQUESTS.labels)
+seconds_of = cache(SECONDS.labels)
+
+
+class Measure:
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        start, status = time.perf_counter(), 0
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        IN_FLIGHT.inc()
+        try:
+            await self.app(scope, receive, send_noted)
+        finally:
+            IN_FLIGHT.dec()
+            count(scope, status, time.perf_counter() - start)
+
+
+def count(scope: Scope, status: int, seconds: float) -> None:
+    # Never what a client can choose freely, or it could fill the memory with labels.
+    method = scope["method"] if scope["method"] in METHODS else "other"
+    route = getattr(scope.get("route"), "path", "-")
+    requests_of(method, route, status or "-").inc()  # "-": the client was gone
+    seconds_of(method, route).observe(seconds)
+    if status == 413:
+        BODIES_REFUSED.labels(route).inc()
+    if status == 401 and route == "/login":
+        LOGINS_FAILED.inc()
+
+
+class CountedCache(TTLCache[Any, core.Page]):
+    """getPosts asks it with `get`, once a request."""
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        page = super().get(*args, **kwargs)
+        (HITS if page else MISSES).inc()
+        return page
+
+    def __setitem__(self, key: Any, page: core.Page, *args: Any, **kwargs: Any) -> None:
+        super().__setitem__(key, page, *args, **kwargs)
+        CACHE_BYTES.set(self.currsize)
+
+    def popitem(self) -> Any:
+        EVICTIONS.inc()
+        return super().popitem()
+
+
+def watch_pool() -> None:
+    pool = models.engine.pool
+    event.listen(pool, "checkout", lambda *_: CONNECTIONS.inc())
+    event.listen(pool, "checkin", lambda *_: CONNECTIONS.dec())
+    connect = pool.connect
+
+    def connect_counted() -> Any:
+        if pool.checkedout() >= pool.size():  # type: ignore[attr-defined]
+            WAITS.inc()
+        return connect()
+
+    pool.connect = connect_counted  # type: ignore[method-assign]
+
+
+def watch_hashers() -> None:
+    submit = auth.hashers.submit
+
+    def submit_counted(*args: Any) -> Any:
+        HASHES.inc()
+        future = submit(*args)
+        future.add_done_callback(lambda _: HASHES.dec())
+        return future
+
+    auth.hashers.submit = submit_counted  # type: ignore[method-assign,assignment]
+
+
+def forget_the_dead(folder: str) -> None:
+    """What ended workers had in flight or in their caches is gone; what they counted stays."""
+    for file in Path(folder).glob("gauge_live*.db"):
+        pid = int(re.sub("[^0-9]", "", file.stem))
+        if not is_alive(pid):
+            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+def expose() -> bytes:
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if not folder:
+        return prometheus.generate_latest()
+    forget_the_dead(folder)
+    registry = prometheus.CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return prometheus.generate_latest(registry)
+
+
+def setup(app: FastAPI) -> None:
+    core.pages.__class__ = CountedCache
+    watch_pool()
+    watch_hashers()
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(expose(), headers={"Content-Type": prometheus.CONTENT_TYPE_LATEST})
+
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: Measure(build())  # type: ignore[method-assign]  # each 500 counts too
