@@ -1,0 +1,196 @@
+"""Checks each file with the tool that reads it, where that is installed; nginx and Caddy are run before a real server.
+
+`caddy`, `docker compose` or `docker-compose`, `hadolint`, `nginx` and `systemd-analyze` are looked for.
+"""
+
+import getpass
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from test_app import ROOT, Server, new_database, serve
+
+FOLDER = Path(__file__).parent
+HOST = "posts.example.com"
+Proxy = Callable[[Path, int, int], list[str]]  # (folder, port, port of the app) -> command
+
+
+def tool(name: str) -> str:
+    """The path of a program; the test is skipped without it."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    return path or pytest.skip(f"{name} is not installed")
+
+
+def check(*command: str, **variables: str) -> str:
+    """What it prints; it must end well."""
+    out, both = subprocess.PIPE, subprocess.STDOUT
+    run = subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}, stdout=out, stderr=both, text=True)
+    assert run.returncode == 0, run.stdout
+    return run.stdout
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    analyze = tool("systemd-analyze")
+    unit = tmp_path / "posts.service"
+    uvicorn = "/opt/posts/.venv/bin/uvicorn"
+    text = (FOLDER / "posts.service").read_text()
+    assert uvicorn in text
+    unit.write_text(text.replace(uvicorn, sys.executable))  # which is there
+    assert check(analyze, "verify", str(unit)) == ""
+    check(analyze, "security", "--offline=true", "--threshold=20", str(unit))  # exposed by 2.0 of 10 at most
+
+
+def compose() -> list[str]:
+    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        return ["docker", "compose"]
+    return [tool("docker-compose")]
+
+
+def test_compose_takes_its_file_and_asks_for_the_password() -> None:
+    config = [*compose(), "--project-directory", ".", "-f", "extras/deploy/compose.yaml", "config"]
+    assert "mysql://posts:secret@mysql/posts" in check(*config, MYSQL_PASSWORD="secret")
+    with pytest.raises(AssertionError, match="MYSQL_PASSWORD"):
+        check(*config, MYSQL_PASSWORD="")
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    assert check(tool("hadolint"), "--no-color", str(FOLDER / "Dockerfile")) == ""
+
+
+def test_what_the_image_holds_is_enough_to_start(tmp_path: Path) -> None:
+    """COPY and .dockerignore done by hand, with the packages that are here."""
+    instructions = (FOLDER / "Dockerfile").read_text()
+    assert "COPY *.py ./\nCOPY extras ./extras\n" in instructions
+    kept = re.findall(r"^!(.+)$", (FOLDER / "Dockerfile.dockerignore").read_text(), re.MULTILINE)
+    ignored = shutil.ignore_patterns("__pycache__", "test_*.py", ".*")
+    for name in kept:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, tmp_path / name)
+    variables = {"DATABASE_URL": f"sqlite:///{tmp_path}/blog.db", "EXTRAS": "", "PYTHONSAFEPATH": "1"}
+    start = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import app; print(app.__file__)"
+    assert check(sys.executable, "-c", start, **variables) == f"{tmp_path}/app.py\n"
+
+
+def nginx(folder: Path, port: int, app_port: int) -> list[str]:
+    """The command that runs nginx.conf with ports, files and a certificate of its own."""
+    key = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=posts -keyout privkey.pem"
+    subprocess.run(
+        [tool("openssl"), *key.split(), "-out", "fullchain.pem"], cwd=folder, check=True, capture_output=True
+    )
+    site = re.sub(r" +listen \[::\].*\n", "", (FOLDER / "nginx.conf").read_text())
+    for old, new in {
+        "/etc/letsencrypt/live/posts.example.com": str(folder),
+        "listen 443": f"listen 127.0.0.1:{port}",
+        "listen 80": f"listen 127.0.0.1:{free_port()}",
+        "127.0.0.1:8000": f"127.0.0.1:{app_port}",
+    }.items():
+        assert old in site
+        site = site.replace(old, new)
+    folders = "".join(f"{each}_temp_path {folder}; " for each in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    main = folder / "main.conf"
+    main.write_text(
+        f"daemon off; user {getpass.getuser()}; pid {folder}/pid; events {{}}\n"
+        f"http {{ access_log off; {folders} {site} }}"
+    )
+    command = [tool("nginx"), "-c", str(main), "-e", f"{folder}/error.log"]
+    check(*command, "-t")
+    return command
+
+
+def caddy(folder: Path, port: int, app_port: int) -> list[str]:
+    """The command that runs the Caddyfile with ports, files and a certificate of its own."""
+    check(tool("caddy"), "validate", "--adapter", "caddyfile", "--config", str(FOLDER / "Caddyfile"))
+    site = (FOLDER / "Caddyfile").read_text()
+    for old, new in {f"\n{HOST} {{": f"\n{HOST}:{port} {{\ntls internal\n", ":8000": f":{app_port}"}.items():
+        assert old in site
+        site = site.replace(old, new)
+    own = folder / "Caddyfile"
+    own.write_text(
+        f"{{\nadmin off\nskip_install_trust\nauto_https disable_redirects\nstorage file_system {folder}\n}}\n{site}"
+    )
+    return [tool("caddy"), "run", "--adapter", "caddyfile", "--config", str(own)]
+
+
+@contextmanager
+def run(command: list[str], port: int) -> Iterator[httpx2.Client]:
+    """Run a proxy until the block ends; the client speaks TLS to it, and lies about its address."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    headers = {"Host": HOST, "X-Forwarded-For": "203.0.113.9"}
+    hooks = {"request": [lambda request: request.extensions.update(sni_hostname=HOST)]}
+    url = f"https://127.0.0.1:{port}"
+    try:
+        with httpx2.Client(base_url=url, verify=False, headers=headers, event_hooks=hooks, timeout=30) as client:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline and process.poll() is None:
+                try:
+                    client.get("/openapi.json")
+                except httpx2.TransportError:
+                    time.sleep(0.05)
+                else:
+                    break
+            yield client
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with new_database() as url, serve(url, "--timeout-keep-alive", "75") as server:
+        yield server
+
+
+@pytest.mark.parametrize("proxy", [nginx, caddy])
+def test_a_proxy_passes_the_contract_on(proxy: Proxy, server: Server, tmp_path: Path) -> None:
+    port = free_port()
+    with run(proxy(tmp_path, port, server.base_url.port or 0), port) as client:
+        headers = server.account()
+        largest = json.dumps({"text": "x" * (1_048_576 - 12)})
+        assert len(largest) == 1_048_576
+        headers["Content-Type"] = "application/json"
+        assert client.post("/addPost", content=largest, headers=headers).status_code == 201
+        assert len(client.get("/getPosts", headers=headers).json()[0]["text"]) == 1_048_576 - 12
+        for size in (1, 2_000_000):
+            refused = client.post("/addPost", content=largest + " " * size, headers=headers)
+            assert refused.status_code == 413
+            assert "too large" in refused.json()["detail"]
+        streamed = client.post("/addPost", content=(b" " * 65536 for _ in range(64)), headers=headers)
+        assert streamed.status_code == 413
+        assert "too large" in streamed.json()["detail"]
+        unknown = client.get("/metrics")
+        assert (unknown.status_code, unknown.json()) == (404, {"detail": "Not Found"})
+        assert unknown.headers["Content-Type"] == "application/json"
+        assert client.get("/getPosts").headers["WWW-Authenticate"] == "Bearer"
+    assert "127.0.0.1" in server.log
+    assert "203.0.113.9" not in server.log
+
+
+@pytest.mark.parametrize("proxy", [nginx, caddy])
+def test_a_proxy_says_503_in_json_while_the_app_is_away(proxy: Proxy, tmp_path: Path) -> None:
+    port = free_port()
+    with run(proxy(tmp_path, port, free_port()), port) as client:
+        away = client.get("/getPosts")
+        assert away.status_code == 503
+        assert away.headers["Retry-After"] == "5"
+        assert away.headers["Content-Type"] == "application/json"
+        assert "not available" in away.json()["detail"]
