@@ -1,0 +1,17 @@
+import signal
+import sys
+from contextlib import suppress
+
+from extras import cluster
+
+if packages := cluster.missing():
+    sys.exit(f"The cluster needs Debian's packages. Run: apt-get install {packages}")
+print("raising three nodes ...", flush=True)
+with cluster.raised() as posts, suppress(KeyboardInterrupt):
+    print(f"posts     {posts.url}  (HAProxy)")
+    for service in posts.services:
+        print(f"service   {service}")
+    for node in posts.nodes:
+        print(f"node      mariadb -u root -S {node.folder}/mariadbd.sock")
+    print("Try `kill -9` on a node's mariadbd. Ctrl-C ends all of it.", flush=True)
+    signal.pause()
