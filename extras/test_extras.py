@@ -1,0 +1,70 @@
+"""What holds for every extra: a manual, a row in the README, tests of its own, and peace with the others."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+
+EXTRAS = Path(__file__).parent
+MODULES = {
+    file.parent.name if file.stem == "__init__" else file.stem: file
+    for file in sorted([*EXTRAS.glob("*.py"), *EXTRAS.glob("*/__init__.py")])
+    if "\ndef setup(" in file.read_text("utf-8") and not file.name.startswith("test_")
+}
+PACKAGES = re.findall(r"^[\w-]+", EXTRAS.joinpath("requirements.txt").read_text("utf-8"), re.MULTILINE)
+
+# Forks a process for each pair, as importing the libraries takes longer than all the rest.
+PAIRS = """
+import itertools, os, sys
+import fastapi.testclient, fastapi.openapi.utils, sqlalchemy.orm, pydantic, cachetools, email_validator, uvicorn
+
+def use(names):
+    os.environ.update(EXTRAS=",".join(names), DATABASE_URL="sqlite://")
+    import app, auth
+    auth.SCRYPT = "scrypt$4$8$1"
+    with fastapi.testclient.TestClient(app.app) as client:
+        credentials = {"email": "ada@example.com", "password": "correct horse"}
+        token = client.post("/signup", json=credentials).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        assert client.post("/login", json=credentials).status_code == 200
+        assert client.post("/addPost", json={"text": "hi"}, headers=headers).json() == {"postID": 1}
+        assert client.get("/getPosts", headers=headers).json()[0]["text"] == "hi"
+        assert client.delete("/deletePost/1", headers=headers).status_code == 204
+        assert "/addPost" in client.get("/openapi.json").json()["paths"]
+
+failed = []
+names = sys.argv[1:]
+for pair in [*itertools.permutations(names, 2), names, names[::-1]]:
+    child = os.fork()
+    if not child:
+        use(pair)
+        sys.stderr.flush()
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        failed.append(pair)
+sys.exit(f"failed: {failed}" if failed else 0)
+"""
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_an_extra_has_a_manual_a_row_in_the_readme_and_tests(name: str) -> None:
+    assert ast.get_docstring(ast.parse(MODULES[name].read_text("utf-8")))
+    assert f"| `{name}` |" in EXTRAS.with_name("README.md").read_text("utf-8")
+    assert [*EXTRAS.glob(f"test_{name}.py"), *EXTRAS.glob(f"{name}/test_*.py")]
+
+
+def test_any_two_extras_work_together_in_either_order_and_all_of_them_do(tmp_path: Path) -> None:
+    try:
+        list(map(version, PACKAGES))
+    except PackageNotFoundError as error:
+        pytest.skip(f"{error.name} is missing: pip install -r extras/requirements.txt")
+    needed = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "CORS_ORIGINS": "https://a.example"}
+    environment = {**os.environ, **needed}
+    command = [sys.executable, "-c", PAIRS, *MODULES]
+    done = subprocess.run(command, cwd=EXTRAS.parent, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
