@@ -20,7 +20,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import iter_route_contexts
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.datastructures import Headers
@@ -35,7 +35,7 @@ from schemas import Status
 
 POST_BODY = 1_048_576  # bytes on the wire
 OTHER_BODY = 16_384
-PAGE_BYTES = 2**20  # of texts that one query brings into memory; the post that reaches it is the last
+PAGE_BYTES = 2**20  # of texts that one query brings into memory
 PAGE_POSTS = 10_000
 CACHE_BYTES = 2**26
 CACHE_MILLISECONDS = 300_000
@@ -189,17 +189,18 @@ class Page(NamedTuple):
 
 
 RECENT = (  # from the index alone
-    select(Post.id, (func.sum(Post.size).over(order_by=Post.id.desc()) - Post.size).label("bytes_before"))
+    select(Post.id, func.sum(Post.size).over(order_by=Post.id.desc()).label("bytes"))
     .where(Post.user_id == bindparam("user_id"), Post.id < bindparam("before"))
     .where(or_(bindparam("status").is_(None), Post.status == bindparam("status")))
     .order_by(Post.id.desc())
     .limit(bindparam("limit"))
     .subquery()
 )
+FITS = or_(RECENT.c.bytes <= PAGE_BYTES, RECENT.c.bytes == Post.size)  # the first one in any case
 SELECT_PAGE = (
-    select(Post.id, Post.text, Post.status, Post.created_at, Post.updated_at, Post.size)
+    select(Post.id, case((FITS, Post.text)).label("text"), Post.status, Post.created_at, Post.updated_at)
     .join(RECENT, RECENT.c.id == Post.id)
-    .where(RECENT.c.bytes_before < PAGE_BYTES)
+    .where(RECENT.c.bytes - Post.size < PAGE_BYTES)  # with the first that does not fit, as there is a next page then
     .order_by(Post.id.desc())
 )
 POSTS = TypeAdapter(list[schemas.Post])
@@ -215,9 +216,9 @@ def page_of_posts(user_id: int, posts_version: int, status: Status | None, limit
     values = {"user_id": user_id, "status": status, "before": before, "limit": limit + 1}
     with models.engine.connect() as connection:
         rows = connection.execute(SELECT_PAGE, values).all()
-    posts = POSTS.validate_python([dict(zip(schemas.Post.model_fields, row, strict=False)) for row in rows[:limit]])
-    more = len(rows) > limit or sum(row.size for row in rows) >= PAGE_BYTES
-    return Page(POSTS.dump_json(posts)[1:-1], posts[-1].postID if more else None)
+    fitting = [row for row in rows[:limit] if row.text is not None]
+    posts = POSTS.validate_python([dict(zip(schemas.Post.model_fields, row, strict=True)) for row in fitting])
+    return Page(POSTS.dump_json(posts)[1:-1], fitting[-1].id if len(fitting) < len(rows) else None)
 
 
 async def stream_posts(page: Page, user_id: int, status: Status | None) -> AsyncIterator[bytes]:
