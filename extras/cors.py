@@ -32,6 +32,9 @@ from models import stop
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 OWN_PORT = re.compile(r"http://.*:80|https://.*:443")
 
+# What a page may read, of all that the core and the extras send.
+EXPOSED = "Content-Disposition ETag Link Location RateLimit RateLimit-Policy Retry-After WWW-Authenticate X-Request-ID"
+
 
 class Cors(CORSMiddleware):
     """Refuses a preflight in JSON, as all is refused here."""
@@ -74,7 +77,7 @@ def setup(app: FastAPI) -> None:
             allow_credentials=credentials,
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["Content-Disposition", "ETag", "Link", "Location", "Retry-After", "WWW-Authenticate"],
+            expose_headers=EXPOSED.split(),
         )
 
     app.build_middleware_stack = build_in_cors  # type: ignore[method-assign]

@@ -14,7 +14,9 @@
 A login's account counts whether there is one or not, so no limit tells whether there is. A stranger cannot lock an
 owner out: an address from which the account was opened in the last 30 days is bound by its own LIMITS_ATTEMPTS only,
 never by others' guesses, and tokens work on. Just from a new address the owner waits while somebody is guessing, up to an
-hour longer than the guessing lasts. Windows are fixed: each begins with its first request. An IPv6 address counts as its
+hour longer than the guessing lasts. `account`'s
+/changePassword and /deleteAccount, which ask for the password again, count as LIMITS_ATTEMPTS too, so that a stolen
+token is not a way to guess it. Windows are fixed: each begins with its first request. An IPv6 address counts as its
 /64, as one customer has so many. Tokens are counted by account, not each by itself, as anybody can have any number of
 them; an account is known once its token is looked up, so this costs no further query.
 
@@ -31,8 +33,8 @@ is 403, exactly, also if many are sent at once and whichever worker takes them:
     {"detail":"You have 100 posts, and no more than 100 are allowed."}
 
 `LIMITS_STORE` is where it counts: `redis://` or `rediss://` for all workers and machines together, else the memory of
-each worker, so that four workers allow up to four times as many. The store holds hashes of emails, no email. If it is
-down, requests pass, and the log says so once a minute.
+each worker, so that four workers allow up to four times as many. A request asks Redis twice. The store holds hashes of
+emails, no email. If it is down, requests pass, and the log says so once a minute.
 
 Addresses: uvicorn takes them from `X-Forwarded-For` only if the proxy is among `--forwarded-allow-ips` (127.0.0.1 by
 default). A proxy that is not, or that sends none, makes all clients one address: look at the access log once. On a Unix
@@ -82,6 +84,7 @@ REMEMBER = 30 * 86400  # seconds that an address stays known to an account
 COUNTERS = 200_000  # in memory; the least recently used goes first
 PATIENCE = 0.5  # seconds for the store to answer
 PAUSE = 1  # seconds in which a store that failed is not asked
+CONFIRMED = {"/changePassword", "/deleteAccount"}  # `account`'s, which ask for the password again
 TOO_MANY = "Too many requests. Try again in {} seconds."
 
 
@@ -207,6 +210,11 @@ def describe(hits: list[Hit]) -> dict[str, str]:
     }
 
 
+def path_of(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
 def origin(scope: Scope) -> str | None:
     """The client's address, of IPv6 the network; None on a Unix socket."""
     if not scope.get("client"):
@@ -266,7 +274,7 @@ class Limits:
                     MutableHeaders(scope=message).update(describe(hits))
             await send(message)
 
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = path_of(scope)
         if scope["method"] == "POST" and path in {"/signup", "/login"}:
             address = origin(scope)
             if address and await self.count(hits, path[1:], address):
@@ -300,12 +308,14 @@ def refuse(hit: Hit) -> JSONResponse:
 
 def count_account(store: Store) -> Callable[[Request, auth.Account], Any]:
     async def count(request: Request, account: auth.Account) -> None:
-        hit = await store.hit("requests", str(account.id))
-        if not hit:
-            return
-        request.scope["limits_hits"].append(hit)
-        if hit.exceeded:
-            raise HTTPException(429, TOO_MANY.format(hit.reset), {"Retry-After": str(hit.reset)})
+        names = ["requests", "attempts"] if path_of(request.scope) in CONFIRMED else ["requests"]
+        for name in names:
+            hit = await store.hit(name, str(account.id))
+            if not hit:
+                return
+            request.scope["limits_hits"].append(hit)
+            if hit.exceeded:
+                raise HTTPException(429, TOO_MANY.format(hit.reset), {"Retry-After": str(hit.reset)})
 
     return count
 

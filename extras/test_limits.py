@@ -234,6 +234,17 @@ def test_quotas_are_exact_when_many_posts_come_at_once(url: str, workers: int) -
         assert "403" in server.get("/openapi.json").json()["paths"]["/addPost"]["post"]["responses"]
 
 
+def test_a_stolen_token_is_no_way_to_guess_the_password(url: str) -> None:
+    with serve(url, EXTRAS="limits,account", LIMITS_ATTEMPTS="3/day") as server:
+        headers = server.account()
+        for _ in range(3):
+            guess = {"current_password": "wrong horse", "new_password": "another horse"}
+            assert server.post("/changePassword", json=guess, headers=headers).status_code == 403
+        for path, body in ("/changePassword", guess), ("/deleteAccount", {"password": "wrong horse"}):
+            assert is_refused(server.post(path, json=body, headers=headers))
+        assert server.get("/getPosts", headers=headers).status_code == 200
+
+
 def test_an_edit_cannot_pass_the_quota(url: str) -> None:
     with serve(url, EXTRAS="limits,editing", LIMITS_POSTS="1", LIMITS_BYTES="10") as server:
         headers = server.account()
