@@ -53,8 +53,8 @@ REFUSALS = {
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of them."""
-    models = {status: schemas.Invalid if status == 422 else schemas.Refusal for status in statuses}
-    return {status: {"description": REFUSALS[status], "model": model} for status, model in models.items()}
+    model = {422: schemas.Invalid}
+    return {each: {"description": REFUSALS[each], "model": model.get(each, schemas.Refusal)} for each in statuses}
 
 
 app = FastAPI(
@@ -188,14 +188,15 @@ class Page(NamedTuple):
     next: int | None
 
 
-RECENT = (  # from the index alone
-    select(Post.id, func.sum(Post.size).over(order_by=Post.id.desc()).label("bytes"))
+NEWEST = (  # from the index alone
+    select(Post.id, Post.size)
     .where(Post.user_id == bindparam("user_id"), Post.id < bindparam("before"))
     .where(or_(bindparam("status").is_(None), Post.status == bindparam("status")))
     .order_by(Post.id.desc())
     .limit(bindparam("limit"))
     .subquery()
 )
+RECENT = select(NEWEST.c.id, func.sum(NEWEST.c.size).over(order_by=NEWEST.c.id.desc()).label("bytes")).subquery()
 FITS = or_(RECENT.c.bytes <= PAGE_BYTES, RECENT.c.bytes == Post.size)  # the first one in any case
 SELECT_PAGE = (
     select(Post.id, case((FITS, Post.text)).label("text"), Post.status, Post.created_at, Post.updated_at)
@@ -205,7 +206,7 @@ SELECT_PAGE = (
 )
 POSTS = TypeAdapter(list[schemas.Post])
 pages: TTLCache[Any, Page] = TTLCache(
-    CACHE_BYTES, CACHE_MILLISECONDS, timer=lambda: models.now(), getsizeof=lambda page: len(page.json)
+    CACHE_BYTES, CACHE_MILLISECONDS, timer=lambda: models.now(), getsizeof=lambda page: 500 + len(page.json)
 )
 pages_lock = Lock()
 
@@ -272,17 +273,14 @@ async def get_posts(request: Request, user: CurrentUser) -> Response:
     return Response(b"[%b]" % page.json, 200, headers, "application/json")
 
 
-def remove_post(connection: Connection, user_id: int, post_id: int) -> bool:
-    return connection.execute(DELETE_POST, {"post_id": post_id, "owner_id": user_id}).rowcount == 1
-
-
 @app.delete("/deletePost/{postID}", status_code=204, summary="Delete a post", responses=refusals(401, 404, 422))
 async def delete_post(
     postID: Annotated[int, Path(ge=1, le=schemas.MAX_ID, openapi_examples={"the first": {"value": 1}})],
     user: CurrentUser,
 ) -> None:
     """Somebody else's post is as unknown as one that never was."""
-    if not await write(lambda tx: remove_post(tx, user.id, postID), posts_of=user.id):
+    values = {"post_id": postID, "owner_id": user.id}
+    if not await write(lambda tx: tx.execute(DELETE_POST, values).rowcount, posts_of=user.id):
         raise HTTPException(404, "You have no post with this id.")
     log.info("deletePost account=%d post=%d", user.id, postID)
 
@@ -298,7 +296,7 @@ def routes_of(app: FastAPI) -> Counter[str]:
 
 def find_setup(name: str) -> Callable[[FastAPI], None]:
     """`setup` of `extras/NAME`, or of any importable module if the name has a dot."""
-    module = name if "." in name else f"extras.{name}"
+    module = name if "." in name.strip(".") else f"extras.{name}"
     try:
         setup = getattr(importlib.import_module(module), "setup", None)
     except ModuleNotFoundError as error:

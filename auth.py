@@ -11,11 +11,13 @@ import sys
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPBearer
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 
 import models
 from models import Token, User
@@ -33,7 +35,8 @@ log = logging.getLogger("uvicorn.posts")  # uvicorn's own handler prints it
 def step_back() -> None:
     """Requests go before hashes. On Linux `nice` is a thread's own, elsewhere the process's."""
     if sys.platform == "linux":
-        os.nice(10)
+        with suppress(OSError):  # a sandbox may forbid it
+            os.nice(10)
 
 
 hashers = ThreadPoolExecutor(os.cpu_count(), "hasher", step_back)  # one hash a core
@@ -65,19 +68,18 @@ def hash_password(password: str) -> str:
     return join_hash(salt, derive_key(password, SCRYPT, salt))
 
 
-def verify_password(password: str, password_hash: str) -> bool:
-    parameters, salt, key = password_hash.rsplit("$", 2)
-    return hmac.compare_digest(derive_key(password, parameters, b64decode(salt)), b64decode(key))
-
-
 NOBODYS_HASH = join_hash(os.urandom(SALT_BYTES), os.urandom(KEY_BYTES))  # an unknown address costs the same
 
 
 def check_password(password: str, password_hash: str) -> str | None:
     """The hash to keep, a new one where the parameters have moved; None for a wrong password, or no hash ('')."""
-    if not verify_password(password, password_hash or NOBODYS_HASH) or not password_hash:
+    parameters, salt, key = (password_hash or NOBODYS_HASH).rsplit("$", 2)
+    right = hmac.compare_digest(derive_key(password, parameters, b64decode(salt)), b64decode(key))
+    if not right or not password_hash:
         return None
-    return password_hash if password_hash.startswith(f"{SCRYPT}$") else hash_password(password)
+    if parameters == SCRYPT:
+        return password_hash
+    return join_hash(b64decode(salt), derive_key(password, SCRYPT, b64decode(salt)))  # two logins at once get the same
 
 
 async def in_hasher(function: Callable[..., R], *args: Any) -> R:
@@ -97,7 +99,7 @@ INSERT_USER, INSERT_TOKEN = insert(User), insert(Token)
 FIND_USER = select(User.id, User.password_hash).where(User.email == bindparam("email"))
 KEEP_HASH = (
     update(User)
-    .where(User.id == bindparam("user_id"), User.password_hash == bindparam("old_hash"))
+    .where(User.id == bindparam("user_id"), User.password_hash.in_([bindparam("old_hash"), bindparam("new_hash")]))
     .values(password_hash=bindparam("new_hash"))
 )
 CLEAR_TOKENS = delete(Token).where(Token.user_id == bindparam("user_id"), Token.expires_at <= bindparam("now"))
@@ -114,9 +116,8 @@ def find_user(email: str) -> Row[int, str] | None:
         return connection.execute(FIND_USER, {"email": email}).one_or_none()
 
 
-on_token: list[
-    Callable[[Connection, int, int], dict[str, Any]]
-] = []  # extras: (transaction, user id, token id) -> fields
+# Extras: (transaction, user id, token id) -> fields.
+on_token: list[Callable[[Connection, int, int], dict[str, Any]]] = []
 
 
 def issue_token(connection: Connection, user_id: int) -> dict[str, Any]:
@@ -164,9 +165,8 @@ def find_accounts(digests: list[str]) -> list[Account | None]:
 
 look_up: models.Batch[str, Account | None] = models.Batch(find_accounts, 512)
 
-on_account: list[
-    Callable[[Request, Account], Awaitable[None]]
-] = []  # extras: told whose request it is; raises to refuse
+# Extras: told whose request it is; raises to refuse.
+on_account: list[Callable[[Request, Account], Awaitable[None]]] = []
 
 
 def unauthorized(detail: str, error: str = "") -> HTTPException:
@@ -182,6 +182,8 @@ class AccessTokenBearer(HTTPBearer):
         scheme, _, token = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
         if scheme.lower() != "bearer" or not token.strip():
             raise unauthorized("Send 'Authorization: Bearer TOKEN', with the access_token of /login.")
+        if int(request.headers.get("Content-Length", 0)) > request.scope.get(MAX_BODY_SIZE_SCOPE_KEY, sys.maxsize):
+            raise HTTPException(413)  # Starlette would only once the route has run, if that reads no body
         account = await look_up(digest(token.strip()))
         if not account:
             raise unauthorized("The access token is unknown or has expired: get one from /login.", "invalid_token")

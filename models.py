@@ -49,23 +49,28 @@ def make_engine(database_url: str) -> sa.Engine:
             return make_sqlite_engine(url)
         if url.drivername in {"mysql", "mariadb"}:
             url = url.set(drivername=f"{url.drivername}+pymysql")
-        if url.drivername in {"mysql+pymysql", "mariadb+pymysql"} and url.database:
+        if url.drivername in {"mysql+pymysql", "mariadb+pymysql"} and url.database and "@" not in str(url.host):
             return make_mysql_engine(url)
     stop("DATABASE_URL is none of sqlite:///FILE, sqlite:// (in memory) and mysql://USER:PASSWORD@HOST/DATABASE.")
+
+
+# No more connections than threads can ask for; errors show no parameters, as these may be secret.
+POOL: dict[str, Any] = {"poolclass": sa.QueuePool, "max_overflow": 0, "hide_parameters": True}
 
 
 def make_mysql_engine(url: sa.URL) -> sa.Engine:
     variables = f"sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), innodb_lock_wait_timeout = {TIMEOUT - 1}"
     timeouts = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), TIMEOUT)
-    options = {"charset": "utf8mb4", "init_command": f"SET SESSION {variables}", **timeouts}
-    return sa.create_engine(url, pool_size=READERS + 2, max_overflow=0, pool_pre_ping=True, connect_args=options)
+    password = (url.password or "").encode()  # PyMySQL itself would make Latin-1 of it
+    options = {"charset": "utf8mb4", "init_command": f"SET SESSION {variables}", "password": password, **timeouts}
+    return sa.create_engine(url, pool_size=READERS + 2, pool_pre_ping=True, connect_args=options, **POOL)
 
 
 def make_sqlite_engine(url: sa.URL) -> sa.Engine:
     # A database in memory is as old as its connection: there is one, and the threads take turns.
     size = 1 if url.database in {None, "", ":memory:"} else READERS + 2
     options = {"timeout": TIMEOUT, "check_same_thread": False}
-    engine = sa.create_engine(url, poolclass=sa.QueuePool, pool_size=size, max_overflow=0, connect_args=options)
+    engine = sa.create_engine(url, pool_size=size, connect_args=options, **POOL)
 
     @sa.event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, _: object) -> None:
@@ -124,20 +129,17 @@ class Post(Base):
 
 def create_tables() -> None:
     """Make the tables that are missing. Safe when processes start together; a failure ends the start."""
-    try:
-        with engine.connect() as connection:
-            for tries_left in reversed(range(20)):
-                try:
-                    Base.metadata.create_all(connection)
-                    return connection.commit()
-                except DBAPIError:  # perhaps another process made a table between create_all's look and its CREATE
-                    if not tries_left:
-                        raise
-                connection.rollback()
-                time.sleep(random.uniform(0, 0.05))
-    except (DBAPIError, RuntimeError, TypeError) as error:  # PyMySQL: misses `cryptography`, an option it has not
-        url = engine.url.set(query={}).render_as_string()  # with *** for the password
-        stop(f"DATABASE_URL {url} cannot be used: {reason(error)}")
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            return Base.metadata.create_all(engine)
+        except Exception as error:
+            # Another process may have made a table since create_all looked, or be about to make the file a WAL one.
+            racing = isinstance(error, DBAPIError) and (error.statement or "locked" in reason(error))
+            if not racing or time.monotonic() > deadline:
+                url = engine.url.set(query={}).render_as_string()  # with *** for the password
+                stop(f"DATABASE_URL {url} cannot be used: {reason(error)}")
+        time.sleep(random.uniform(0, 0.05))
 
 
 def reason(error: Exception) -> str:
@@ -236,10 +238,10 @@ def commit(writes: list[Write]) -> list[Any]:
 
     try:
         return transact(work)
-    except (OperationalError, InterfaceError):  # the database is away, which is no single write's fault
-        raise
     except Exception as error:
-        return [error] if len(writes) == 1 else [commit([write])[0] for write in writes]
+        if len(writes) == 1 or isinstance(error, (OperationalError, InterfaceError)):  # or the database is away
+            return [error] * len(writes)
+        return [commit([write])[0] for write in writes]
 
 
 committed: Batch[Write, Any] = Batch(commit, WRITES)
