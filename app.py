@@ -227,7 +227,8 @@ async def stream_posts(page: Page, user_id: int, status: Status | None) -> Async
     yield b"["
     yield page.json
     while page.next:
-        page = await in_thread(page_of_posts.__wrapped__, user_id, 0, status, PAGE_POSTS, page.next)
+        key = (user_id, 0, status, PAGE_POSTS, page.next)
+        page = await in_thread(page_of_posts.__wrapped__, *key, executor=models.streamer)
         yield b"," * bool(page.json)
         yield page.json
     yield b"]"

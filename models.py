@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -22,7 +22,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 T = TypeVar("T")
 R = TypeVar("R")
 
-READERS = 8  # threads; with those of the two batches, all that can ask for a connection
+READERS = 7  # threads
+CONNECTIONS = READERS + 3  # as many as threads can ask for one: the readers, the streamer and those of two batches
 TIMEOUT = 3  # seconds: to connect, for each answer of MySQL, and for SQLite's lock
 DEADLINE = 9  # seconds that a request waits for the database, in a queue or for its answer; then TimeoutError
 WRITES = 32  # at most in one transaction, as each may carry 1 MB
@@ -63,12 +64,12 @@ def make_mysql_engine(url: sa.URL) -> sa.Engine:
     timeouts = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), TIMEOUT)
     password = (url.password or "").encode()  # PyMySQL itself would make Latin-1 of it
     options = {"charset": "utf8mb4", "init_command": f"SET SESSION {variables}", "password": password, **timeouts}
-    return sa.create_engine(url, pool_size=READERS + 2, pool_pre_ping=True, connect_args=options, **POOL)
+    return sa.create_engine(url, pool_size=CONNECTIONS, pool_pre_ping=True, connect_args=options, **POOL)
 
 
 def make_sqlite_engine(url: sa.URL) -> sa.Engine:
     # A database in memory is as old as its connection: there is one, and the threads take turns.
-    size = 1 if url.database in {None, "", ":memory:"} else READERS + 2
+    size = 1 if url.database in {None, "", ":memory:"} else CONNECTIONS
     options = {"timeout": TIMEOUT, "check_same_thread": False}
     engine = sa.create_engine(url, pool_size=size, connect_args=options, **POOL)
 
@@ -148,12 +149,13 @@ def reason(error: Exception) -> str:
 
 
 readers = ThreadPoolExecutor(READERS, "reader")
+streamer = ThreadPoolExecutor(1, "streamer")  # one large page at a time, or all others wait for the interpreter
 
 
-async def in_thread(function: Callable[..., R], *args: Any) -> R:
-    """Run what reads the database off the event loop, on one of as many threads as there are connections."""
+async def in_thread(function: Callable[..., R], *args: Any, executor: Executor = readers) -> R:
+    """Run what reads the database off the event loop."""
     async with asyncio.timeout(DEADLINE):
-        return await asyncio.get_running_loop().run_in_executor(readers, function, *args)
+        return await asyncio.get_running_loop().run_in_executor(executor, function, *args)
 
 
 class Batch(Generic[T, R]):
