@@ -72,10 +72,9 @@ NOBODYS_HASH = join_hash(os.urandom(SALT_BYTES), os.urandom(KEY_BYTES))  # an un
 
 
 def check_password(password: str, password_hash: str) -> str | None:
-    """The hash to keep, a new one where the parameters have moved; None for a wrong password, or no hash ('')."""
+    """The hash to keep, a new one where the parameters have moved; None for a wrong password, any with no hash ('')."""
     parameters, salt, key = (password_hash or NOBODYS_HASH).rsplit("$", 2)
-    right = hmac.compare_digest(derive_key(password, parameters, b64decode(salt)), b64decode(key))
-    if not right or not password_hash:
+    if not hmac.compare_digest(derive_key(password, parameters, b64decode(salt)), b64decode(key)):
         return None
     if parameters == SCRYPT:
         return password_hash
