@@ -44,7 +44,7 @@ def plot(curves: Mapping[str, Mapping[int, Load]], caption: str) -> str:
         'font-family="sans-serif" font-size="12">'
         f'<rect width="100%" height="100%" fill="white"/>{panels[0]}'
         f'<g transform="translate({width // 2})">{panels[1]}</g>{names}'
-        f'<text x="{LEFT}" y="{height - 10}" fill="#666666">{escape(caption)}</text></svg>\n'
+        f'<text x="{LEFT}" y="{height - 10}" font-size="10" fill="#666666">{escape(caption)}</text></svg>\n'
     )
 
 
