@@ -1,6 +1,6 @@
 """Checks each file with the tool that reads it, where that is installed; nginx and Caddy are run before a real server.
 
-`caddy`, `docker compose` or `docker-compose`, `hadolint`, `nginx` and `systemd-analyze` are looked for.
+`caddy`, `docker compose` or `docker-compose`, `hadolint`, `nginx`, `strace` and `systemd-analyze` are looked for.
 """
 
 import getpass
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -56,6 +56,35 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     unit.write_text(text.replace(uvicorn, sys.executable))  # which is there
     assert check(analyze, "verify", str(unit)) == ""
     check(analyze, "security", "--offline=true", "--threshold=20", str(unit))  # exposed by 2.0 of 10 at most
+
+
+def members(name: str) -> set[str]:
+    """The system calls of one of systemd's groups, or the one of this name."""
+    if not name.startswith("@"):
+        return {name}
+    lines = check(tool("systemd-analyze"), "syscall-filter", name).splitlines()[1:]
+    return {call for line in lines if line.strip() and "#" not in line for call in members(line.strip())}
+
+
+def test_the_unit_allows_what_a_server_calls(tmp_path: Path) -> None:
+    allowed = members("@default")
+    for names in re.findall("^SystemCallFilter=(.+)", (FOLDER / "posts.service").read_text(), re.MULTILINE):
+        calls = {call for name in names.removeprefix("~").split() for call in members(name)}
+        allowed = allowed - calls if names.startswith("~") else allowed | calls
+    out, port = tmp_path / "calls", free_port()
+    trace = [tool("strace"), "-f", "-c", "-U", "name", "-o", str(out)]
+    server = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port), "--limit-max-requests", "1"]
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/blog.db"}
+    with subprocess.Popen([*trace, *server], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            with suppress(httpx2.TransportError):
+                credentials = {"email": "ada@example.com", "password": "correct horse"}
+                assert httpx2.post(f"http://127.0.0.1:{port}/signup", json=credentials).status_code == 201
+                break
+            time.sleep(0.05)
+    called = set(re.findall(r"^ *([a-z]\w+) *$", out.read_text(), re.MULTILINE)) - {"syscall", "total"}
+    assert "setpriority" in called
+    assert called - allowed <= {"fchown"}  # which SQLite calls only as root
 
 
 def compose() -> list[str]:
