@@ -118,6 +118,8 @@ class Log:
 
 
 def write_line(scope: Scope, status: int | None, size: int, seconds: float) -> None:
+    if not access.hasHandlers():  # --no-access-log; Python would print errors nevertheless
+        return
     level = logging.ERROR if status and status >= 500 else logging.INFO
     client = (scope.get("client") or [None])[0]
     method = scope["method"] if re.fullmatch("[A-Z]{1,16}", scope["method"]) else "other"
@@ -162,8 +164,11 @@ def setup(app: FastAPI) -> None:
             handler.setFormatter(formatter)
     for name in LOGGERS:
         logging.getLogger(name).setLevel(level)
-    access.addFilter(lambda record: hasattr(record, "fields"))  # uvicorn's own line has the path and its query
+    errors = logging.getLogger("uvicorn.error")
+    errors.setLevel(max(errors.level, logging.INFO))  # below that, `websockets` writes each header
+    errors.addFilter(lambda record: '"WebSocket %s"' not in str(record.msg))  # these have the path and its query,
+    access.addFilter(lambda record: hasattr(record, "fields"))  # and so has uvicorn's own line of a request
 
-    auth.on_account.append(remember)
+    auth.on_account.insert(0, remember)  # before those that refuse
     build = app.build_middleware_stack
     app.build_middleware_stack = lambda: Log(build())  # type: ignore[method-assign]  # each 500 gets its id too

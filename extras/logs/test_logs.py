@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from extras.logs import JsonFormatter
 from test_app import Server, new_database, serve, wait_until
@@ -126,6 +127,17 @@ def test_secrets_stay_out_wherever_they_are_sent(server: Server) -> None:
     assert token not in server.log
 
 
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_secrets_stay_out_of_the_log_of_a_websocket_too(url: str, level: str) -> None:
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    headers = upgrade | {"Sec-WebSocket-Key": "c2l4dGVlbiBsZXR0ZXJzIQ==", "Authorization": f"Bearer {SECRET}"}
+    with serve(url, EXTRAS="logs", LOGS_LEVEL=level) as server:
+        assert server.get(f"/getPosts?access_token={SECRET}", headers=headers).status_code == 403
+        server.process.terminate()
+        server.process.wait(30)
+        assert SECRET not in server.log
+
+
 def test_an_error_has_its_types_and_places_but_not_its_text() -> None:
     try:
         try:
@@ -162,6 +174,19 @@ def test_a_level_of_warning_leaves_only_what_went_wrong(url: str) -> None:
         server.process.terminate()
         server.process.wait(30)
         assert [line["message"].split(" account")[0] for line in lines(server)] == ["login refused"]
+
+
+def test_without_an_access_log_errors_are_lines_of_json_too() -> None:
+    with new_database() as url, serve(url, "--no-access-log", EXTRAS="logs") as server:
+        headers = server.account()
+        engine = sa.create_engine(url)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("DROP TABLE posts")
+        engine.dispose()
+        assert server.get("/getPosts", headers=headers).status_code == 503
+        server.process.terminate()
+        server.process.wait(30)
+        assert "access" not in {line["logger"] for line in lines(server)}
 
 
 def test_a_bad_level_ends_the_start_with_one_line(url: str) -> None:
