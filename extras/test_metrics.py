@@ -3,13 +3,14 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from test_app import Server, new_database, serve
+from test_app import ROOT, Server, new_database, serve
 
 pytest.importorskip("prometheus_client")
 
@@ -101,7 +102,44 @@ def test_the_pool_and_the_hashers_are_empty_when_nothing_runs(server: Server) ->
     metrics = read(server)
     assert metrics["posts_pool_connections"] == 0
     assert metrics["posts_password_hashes"] == 0
-    assert metrics["posts_pool_waits_total"] >= 0
+
+
+POOL = """
+import sqlite3
+import sqlalchemy as sa
+import models
+from extras import metrics
+
+def connect():
+    return opened.pop()
+
+def value(name):
+    return metrics.prometheus.REGISTRY.get_sample_value(name)
+
+opened = [sqlite3.connect(":memory:")]
+models.engine = sa.create_engine(
+    "sqlite://", creator=connect, poolclass=sa.QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.01
+)
+metrics.watch_pool()
+for attempt in range(3):
+    try:
+        with models.engine.connect() as connection:
+            print(value("posts_pool_connections"), value("posts_pool_waits_total"))
+            try:
+                models.engine.connect()
+            except sa.exc.TimeoutError:
+                print(value("posts_pool_connections"), value("posts_pool_waits_total"))
+            connection.invalidate()
+    except IndexError:
+        print(value("posts_pool_connections"), value("posts_pool_waits_total"))
+"""
+
+
+def test_waits_for_a_connection_are_counted_and_one_that_cannot_be_opened_is_none() -> None:
+    environment = {**os.environ, "DATABASE_URL": "sqlite://"}
+    command = [sys.executable, "-c", POOL]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    assert done.stdout.splitlines() == ["1.0 0.0", "1.0 1.0", "0.0 1.0", "0.0 1.0"]
 
 
 def test_password_hashes_that_run_are_seen(server: Server) -> None:
@@ -144,8 +182,10 @@ def test_four_workers_add_up_also_when_one_dies_and_start_from_nothing(url: str,
             assert read(server)["posts_requests_in_flight"] == 1
 
 
-def test_four_workers_find_a_folder_by_themselves(url: str) -> None:
-    with serve(url, "--workers", "4", EXTRAS="metrics") as server:
+def test_four_workers_find_a_folder_by_themselves(url: str, tmp_path: Path) -> None:
+    for name in ("x", "9" * 30):
+        tmp_path.joinpath(f"posts-metrics-{os.getuid()}-{name}").mkdir()
+    with serve(url, "--workers", "4", EXTRAS="metrics", TMPDIR=str(tmp_path)) as server:
         for _ in range(20):
             server.get("/getPosts", headers={"Connection": "close"})
         assert total(server) == 20

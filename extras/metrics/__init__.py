@@ -41,6 +41,7 @@ import re
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ locks: list[Any] = []  # open for as long as the process lives
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass
@@ -73,7 +74,8 @@ def own_folder(parent: int) -> Path:
     """That of this parent's workers; those of parents that are gone are removed."""
     name = f"posts-metrics-{os.getuid()}-"
     for folder in Path(tempfile.gettempdir()).glob(f"{name}*"):
-        if not is_alive(int(folder.name.removeprefix(name))):
+        pid = folder.name.removeprefix(name)
+        if pid.isdecimal() and not is_alive(int(pid)):  # anybody can make a folder there
             shutil.rmtree(folder, ignore_errors=True)
     folder = Path(tempfile.gettempdir(), f"{name}{parent}")
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -192,10 +194,20 @@ class CountedCache(TTLCache[Any, core.Page]):
         return super().popitem()
 
 
+def take(_: Any, record: Any, __: Any) -> None:
+    record.record_info["counted"] = True
+    CONNECTIONS.inc()
+
+
+def give_back(_: Any, record: Any) -> None:
+    if record.record_info.pop("counted", False):  # what cannot be opened comes back without having been taken
+        CONNECTIONS.dec()
+
+
 def watch_pool() -> None:
     pool = models.engine.pool
-    event.listen(pool, "checkout", lambda *_: CONNECTIONS.inc())
-    event.listen(pool, "checkin", lambda *_: CONNECTIONS.dec())
+    event.listen(pool, "checkout", take)
+    event.listen(pool, "checkin", give_back)
     connect = pool.connect
 
     def connect_counted() -> Any:
@@ -223,7 +235,8 @@ def forget_the_dead(folder: str) -> None:
     for file in Path(folder).glob("gauge_live*.db"):
         pid = int(re.sub("[^0-9]", "", file.stem))
         if not is_alive(pid):
-            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+            with suppress(FileNotFoundError):  # another scrape was faster
+                multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def expose() -> bytes:
