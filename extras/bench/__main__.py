@@ -13,7 +13,7 @@ from . import report, trials, wrk
 
 TRIALS = {
     trial.__name__: trial
-    for trial in (trials.speed, trials.miss, trials.growth, trials.large, trials.storms, trials.workers)
+    for trial in (trials.speed, trials.metrics, trials.miss, trials.growth, trials.large, trials.storms, trials.workers)
 }
 
 

@@ -103,7 +103,9 @@ class Server:
 
 
 @contextmanager
-def serve(target: str, engine: sa.Engine | None = None, *options: str, core: int | None = None) -> Iterator[Server]:
+def serve(
+    target: str, engine: sa.Engine | None = None, *options: str, core: int | None = None, **environment: str
+) -> Iterator[Server]:
     """Run uvicorn on a free port, and on one core if it is given, until the block ends."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -112,7 +114,11 @@ def serve(target: str, engine: sa.Engine | None = None, *options: str, core: int
     command = [sys.executable, "-m", "uvicorn", target, "--port", str(port), "--no-access-log", *options]
     with pinned(core), tempfile.TemporaryFile() as log:
         process = subprocess.Popen(  # noqa: S603
-            command, cwd=ROOT, env={**os.environ, "DATABASE_URL": url}, stdout=log, stderr=subprocess.STDOUT
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environment, "DATABASE_URL": url},
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
         try:
             wait_until_ready(process, port)

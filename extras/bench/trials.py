@@ -7,6 +7,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,8 +31,19 @@ def median(loads: list[Load]) -> Load:
     return Load(statistics.median(rates), statistics.median(p99s), sum(errors))
 
 
-def speed(server: str, short: bool) -> list[Row]:
+def take_turns(loads: dict[str, Callable[[float], Any]], short: bool) -> dict[str, Load]:
+    """The median of each."""
     rounds, seconds = (1, 1) if short else (7, 5)
+    for run in loads.values():
+        asyncio.run(run(1))  # to warm up
+    taken: dict[str, list[Load]] = {name: [] for name in loads}
+    for _ in range(rounds):
+        for name, run in loads.items():
+            taken[name].append(asyncio.run(run(seconds)))
+    return {name: median(each) for name, each in taken.items()}
+
+
+def speed(server: str, short: bool) -> list[Row]:
     mysql = bool(server)
     # route, least ratio to the floor, most milliseconds
     limits = {
@@ -46,13 +60,7 @@ def speed(server: str, short: bool) -> list[Row]:
                 "getPosts": lambda s: load(f"{service.url}/getPosts", readers, s, core=load_core),
                 "addPost": lambda s: load(f"{service.url}/addPost", writers, s, body=NEW_POST, core=load_core),
             }
-            for run in loads.values():
-                asyncio.run(run(1))  # to warm up
-            taken: dict[str, list[Load]] = {name: [] for name in loads}
-            for _ in range(rounds):
-                for name, run in loads.items():
-                    taken[name].append(asyncio.run(run(seconds)))
-    medians = {name: median(each) for name, each in taken.items()}
+            medians = take_turns(loads, short)
     base = medians["bare async route"].per_second
     return [
         {
@@ -62,6 +70,34 @@ def speed(server: str, short: bool) -> list[Row]:
             "at least": limits[name][0] if name in limits else "",
             "p99 ms": round(each.p99, 1),
             "at most": limits[name][1] if name in limits else "",
+            "errors": each.errors,
+        }
+        for name, each in medians.items()
+    ]
+
+
+def metrics(server: str, short: bool) -> list[Row]:
+    if not find_spec("prometheus_client"):
+        return [{"skipped": "needs prometheus-client: pip install -r extras/requirements.txt"}]
+    core, load_core = cores()
+    with new_database(server) as engine, ExitStack() as stack:
+        tokens = seed(engine, ACCOUNTS, 10)
+        services = {
+            name: stack.enter_context(serve("app:app", engine, core=core, EXTRAS=extras))
+            for name, extras in {"without": "", "with": "metrics"}.items()
+        }
+        loads: dict[str, Callable[[float], Any]] = {
+            name: partial(load, f"{service.url}/getPosts", tokens, core=load_core) for name, service in services.items()
+        }
+        medians = take_turns(loads, short)
+    base = medians["without"].per_second
+    return [
+        {
+            "getPosts": f"{name} metrics",
+            "requests/s": round(each.per_second),
+            "ratio": round(each.per_second / base, 2),
+            "at least": 0.9 if name == "with" else "",
+            "p99 ms": round(each.p99, 1),
             "errors": each.errors,
         }
         for name, each in medians.items()
