@@ -6,19 +6,21 @@
 | setting | default | counts | why this number |
 |---|---|---|---|
 | `LIMITS_SIGNUP` | `100/hour` | sign-ups from one address | a class or an office behind one address may join at once |
-| `LIMITS_LOGIN` | `60/minute` | logins from one address | as above; each costs a core a quarter of a second |
+| `LIMITS_LOGIN` | `60/minute` | logins and /refreshToken from one address | as above; each costs a core a quarter of a second |
 | `LIMITS_ATTEMPTS` | `10/15 minutes` | sign-ups and logins that fail, of one account from one address | nobody types a wrong password ten times; the right one starts anew |
 | `LIMITS_GUESSES` | `100/hour` | sign-ups and logins of one account, from all addresses that it was not opened from | a year of guessing is 876,000 tries, where a million passwords are common |
 | `LIMITS_REQUESTS` | `1200/minute` | all that one account asks with its tokens | 20 a second: more than any page, less than what hurts others |
 
-A login's account counts whether there is one or not, so no limit tells whether there is. A stranger cannot lock an
-owner out: an address from which the account was opened in the last 30 days is bound by its own LIMITS_ATTEMPTS only,
-never by others' guesses, and tokens work on. Just from a new address the owner waits while somebody is guessing, up to an
-hour longer than the guessing lasts. `account`'s
-/changePassword and /deleteAccount, which ask for the password again, count as LIMITS_ATTEMPTS too, so that a stolen
-token is not a way to guess it. Windows are fixed: each begins with its first request. An IPv6 address counts as its
-/64, as one customer has so many. Tokens are counted by account, not each by itself, as anybody can have any number of
-them; an account is known once its token is looked up, so this costs no further query.
+A login's account counts whether there is one or not, so no limit tells whether there is. An address from which the
+account was opened in the last 30 days is bound by its own LIMITS_ATTEMPTS only, never by others' guesses, and tokens
+work on. From a new address the owner waits while somebody is guessing, up to an hour longer than the guessing lasts; a
+stranger with three addresses can keep that up, which is the price of a bound that holds however many addresses guess.
+Who share an address, behind NAT, share its LIMITS_SIGNUP and LIMITS_LOGIN, and one of them who tries another's account
+uses up that one's LIMITS_ATTEMPTS from there. `account`'s /changePassword and /deleteAccount, which ask for the
+password again, count as LIMITS_ATTEMPTS too, so that a stolen token is not a way to guess it. Windows are fixed: each
+begins with its first request. An IPv6 address counts as its /64, as one customer has so many. Tokens are counted by
+account, not each by itself, as anybody can have any number of them; an account is known once its token is looked up, so
+this costs no further query.
 
 A refusal is 429 with `Retry-After`. Answers say how things stand (draft-ietf-httpapi-ratelimit-headers): q requests
 in w seconds are allowed, r remain for the next t seconds.
@@ -34,7 +36,7 @@ is 403, exactly, also if many are sent at once and whichever worker takes them:
 
 `LIMITS_STORE` is where it counts: `redis://` or `rediss://` for all workers and machines together, else the memory of
 each worker, so that four workers allow up to four times as many. A request asks Redis twice. The store holds hashes of
-emails, no email. If it is down, requests pass, and the log says so once a minute.
+emails, no email. While it is down each worker counts in its own memory, from nothing, and the log says so once a minute.
 
 Addresses: uvicorn takes them from `X-Forwarded-For` only if the proxy is among `--forwarded-allow-ips` (127.0.0.1 by
 default). A proxy that is not, or that sends none, makes all clients one address: look at the access log once. On a Unix
@@ -48,10 +50,11 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple, TypeVar
 
 import limits
 import redis.asyncio
@@ -73,6 +76,8 @@ import schemas
 from auth import log
 from models import Post
 
+R = TypeVar("R")
+
 DEFAULTS = {
     "signup": "100/hour",
     "login": "60/minute",
@@ -84,6 +89,7 @@ REMEMBER = 30 * 86400  # seconds that an address stays known to an account
 COUNTERS = 200_000  # in memory; the least recently used goes first
 PATIENCE = 0.5  # seconds for the store to answer
 PAUSE = 1  # seconds in which a store that failed is not asked
+BY_ADDRESS = {"/signup": "signup", "/login": "login", "/refreshToken": "login"}
 CONFIRMED = {"/changePassword", "/deleteAccount"}  # `account`'s, which ask for the password again
 TOO_MANY = "Too many requests. Try again in {} seconds."
 
@@ -157,50 +163,47 @@ class Hit(NamedTuple):
 
 
 class Store:
-    """Counts. While the storage is down nothing is counted, so nothing is refused."""
+    """Counts: in the storage, or in this process's memory while that is down."""
 
     def __init__(self, storage: Storage, rates: dict[str, limits.RateLimitItem]) -> None:
-        self.storage, self.rates = storage, rates
+        self.storage, self.rates, self.memory = storage, rates, Memory()
         self.down_until = self.silent_until = 0.0
 
-    @contextmanager
-    def failing_open(self) -> Iterator[None]:
+    async def ask(self, work: Callable[[Storage], Awaitable[R]]) -> R:
+        now = time.monotonic()
+        if now < self.down_until:
+            return await work(self.memory)
         try:
-            yield
+            return await work(self.storage)
         except (redis.RedisError, OSError) as error:
-            now = time.monotonic()
-            self.down_until = now + PAUSE
+            self.down_until = time.monotonic() + PAUSE
             if now >= self.silent_until:
                 self.silent_until = now + 60
-                log.error("LIMITS_STORE is down, so nothing is limited: %s", type(error).__name__)
+                log.error("LIMITS_STORE is down, so each worker counts for itself: %s", type(error).__name__)
+            return await work(self.memory)
 
-    @property
-    def down(self) -> bool:
-        return time.monotonic() < self.down_until
-
-    async def hit(self, name: str, key: str) -> Hit | None:
-        if self.down:
-            return None
+    async def hit(self, name: str, key: str) -> Hit:
         limit = self.rates[name]
-        with self.failing_open():
-            count = await self.storage.incr(f"{name}:{key}", limit.get_expiry())
-            reset = await self.storage.get_expiry(f"{name}:{key}") - time.time()
-            return Hit(name, limit, count, max(1, math.ceil(reset)))
-        return None
+
+        async def count(storage: Storage) -> tuple[int, float]:
+            used = await storage.incr(f"{name}:{key}", limit.get_expiry())
+            return used, await storage.get_expiry(f"{name}:{key}")
+
+        used, expires = await self.ask(count)
+        return Hit(name, limit, used, max(1, math.ceil(expires - time.time())))
 
     async def knows(self, key: str) -> bool:
-        if not self.down:
-            with self.failing_open():
-                return bool(await self.storage.get(f"known:{key}"))
-        return True
+        return bool(await self.ask(lambda storage: storage.get(f"known:{key}")))
 
     async def welcome(self, key: str) -> None:
         """The account was opened from this address: it is known, and its failures are forgotten."""
-        if not self.down:
-            with self.failing_open():
-                await self.storage.clear(f"attempts:{key}")
-                await self.storage.clear(f"known:{key}")
-                await self.storage.incr(f"known:{key}", REMEMBER)
+
+        async def note(storage: Storage) -> None:
+            await storage.clear(f"attempts:{key}")
+            await storage.clear(f"known:{key}")
+            await storage.incr(f"known:{key}", REMEMBER)
+
+        await self.ask(note)
 
 
 def describe(hits: list[Hit]) -> dict[str, str]:
@@ -275,12 +278,14 @@ class Limits:
             await send(message)
 
         path = path_of(scope)
-        if scope["method"] == "POST" and path in {"/signup", "/login"}:
+        if scope["method"] == "POST" and path in BY_ADDRESS:
             address = origin(scope)
-            if address and await self.count(hits, path[1:], address):
-                return await refuse(hits[-1])(scope, receive, send_told)
-            body, receive = await read_ahead(scope, receive)
-            account = account_of(body)
+            if address and await self.count(hits, BY_ADDRESS[path], address):
+                return await refuse(scope, hits[-1])(scope, receive, send_told)
+            account = None
+            if path != "/refreshToken":
+                body, receive = await read_ahead(scope, receive)
+                account = account_of(body)
             if account:
                 key = f"{account}:{address}"
                 known = await self.store.knows(key)
@@ -290,19 +295,20 @@ class Limits:
                     not known and await self.count(tries, "guesses", account)
                 ):
                     hits.append(tries[-1])
-                    return await refuse(tries[-1])(scope, receive, send_told)
+                    return await refuse(scope, tries[-1])(scope, receive, send_told)
                 opened = key
         await self.app(scope, receive, send_told)
 
     async def count(self, hits: list[Hit], name: str, key: str) -> bool:
         """Whether it is one too many."""
-        hit = await self.store.hit(name, key)
-        if hit:
-            hits.append(hit)
-        return bool(hit and hit.exceeded)
+        hits.append(await self.store.hit(name, key))
+        return hits[-1].exceeded
 
 
-def refuse(hit: Hit) -> JSONResponse:
+def refuse(scope: Scope, hit: Hit) -> JSONResponse:
+    path = path_of(scope)
+    scope["route"] = SimpleNamespace(path=path)  # logs and metrics look for it, and no router is asked
+    log.warning("limited %s by=%s", path[1:], hit.name)
     return JSONResponse({"detail": TOO_MANY.format(hit.reset)}, 429, {"Retry-After": str(hit.reset)})
 
 
@@ -311,8 +317,6 @@ def count_account(store: Store) -> Callable[[Request, auth.Account], Any]:
         names = ["requests", "attempts"] if path_of(request.scope) in CONFIRMED else ["requests"]
         for name in names:
             hit = await store.hit(name, str(account.id))
-            if not hit:
-                return
             request.scope["limits_hits"].append(hit)
             if hit.exceeded:
                 raise HTTPException(429, TOO_MANY.format(hit.reset), {"Retry-After": str(hit.reset)})
@@ -339,10 +343,11 @@ def check_quota(posts: int | None, size: int | None) -> Callable[[Connection, in
 
 def read_rate(name: str) -> limits.RateLimitItem:
     variable = f"LIMITS_{name.upper()}"
-    try:
-        return limits.parse(os.environ.get(variable) or DEFAULTS[name])
-    except ValueError:
-        models.stop(f"{variable} is a number of requests and a time, such as {DEFAULTS[name]}.")
+    with suppress(ValueError):
+        (limit,) = limits.parse_many(os.environ.get(variable) or DEFAULTS[name])
+        if limit.amount:
+            return limit
+    models.stop(f"{variable} is a number of requests and a time, such as {DEFAULTS[name]}.")
 
 
 def read_quota(variable: str) -> int | None:
@@ -374,7 +379,7 @@ def document(app: FastAPI, quota: bool) -> None:
         for path, operations in schema["paths"].items():
             for operation in operations.values():
                 answers = operation["responses"]
-                if path in {"/signup", "/login"} or "security" in operation:
+                if path in BY_ADDRESS or "security" in operation:
                     answers["429"] = {"description": "Too many: try again after `Retry-After` seconds"} | {
                         "content": content
                     }

@@ -1,4 +1,5 @@
 import importlib.metadata
+import json
 import socket
 import threading
 import uuid
@@ -192,19 +193,20 @@ def test_guesses_are_counted_and_owners_known_in_redis_too(url: str, redis_url: 
 
 
 @pytest.mark.parametrize("kind", ["refuses", "is silent"])
-def test_while_the_store_is_down_requests_pass_and_the_log_says_so_once(url: str, kind: str) -> None:
+def test_while_the_store_is_down_each_worker_counts_and_the_log_says_so_once(url: str, kind: str) -> None:
     with socket.socket() as store:
         store.bind(("127.0.0.1", 0))
         if kind == "is silent":
             store.listen()
         redis_url = f"redis://user:s3cret@127.0.0.1:{store.getsockname()[1]}"
-        with serve(
-            url, EXTRAS="limits", LIMITS_STORE=redis_url, LIMITS_REQUESTS="1/day", LIMITS_LOGIN="1/day"
-        ) as server:
+        limits: dict[str, Any] = {"LIMITS_STORE": redis_url, "LIMITS_REQUESTS": "5/day", "LIMITS_LOGIN": "5/day"}
+        with serve(url, EXTRAS="limits", **limits) as server:
             headers = server.account()
             for _ in range(5):
                 assert server.get("/getPosts", headers=headers).status_code == 200
                 assert log_in(server, "nobody@example.com", "192.0.2.1").status_code == 401
+            assert is_refused(server.get("/getPosts", headers=headers))
+            assert is_refused(log_in(server, "nobody@example.com", "192.0.2.1"))
             assert server.log.count("LIMITS_STORE is down") == 1
             assert "s3cret" not in server.log
 
@@ -245,6 +247,31 @@ def test_a_stolen_token_is_no_way_to_guess_the_password(url: str) -> None:
         assert server.get("/getPosts", headers=headers).status_code == 200
 
 
+def test_refresh_tokens_are_traded_as_often_as_logins_are_allowed(url: str) -> None:
+    with serve(url, EXTRAS="limits,account", LIMITS_LOGIN="2/day") as server:
+        for content in (b"x" * 20_000, b"{}"):
+            assert not is_refused(server.post("/refreshToken", content=content))
+        assert is_refused(server.post("/refreshToken", json={"refresh_token": "x"}))
+        assert is_refused(log_in(server, "nobody@example.com", "127.0.0.1"))
+        assert "429" in server.get("/openapi.json").json()["paths"]["/refreshToken"]["post"]["responses"]
+
+
+def test_the_log_says_who_was_refused_where_and_by_which_limit(url: str) -> None:
+    with serve(url, EXTRAS="limits,logs", LIMITS_LOGIN="1/day", LIMITS_REQUESTS="1/day") as server:
+        headers = server.account()
+        for _ in range(2):
+            server.get("/getPosts", headers=headers)
+            log_in(server, "nobody@example.com", "192.0.2.1")
+        server.process.terminate()
+        server.process.wait(30)
+        lines = [json.loads(line) for line in server.log.splitlines()]
+    list_, login = (line for line in lines if line.get("status") == 429)
+    assert (list_["route"], login["route"]) == ("/getPosts", "/login")
+    assert list_["account"] > 0
+    (event,) = (line for line in lines if line["message"] == "limited login by=login")
+    assert event["request_id"] == login["request_id"]
+
+
 def test_an_edit_cannot_pass_the_quota(url: str) -> None:
     with serve(url, EXTRAS="limits,editing", LIMITS_POSTS="1", LIMITS_BYTES="10") as server:
         headers = server.account()
@@ -256,7 +283,13 @@ def test_an_edit_cannot_pass_the_quota(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("LIMITS_LOGIN", "many"), ("LIMITS_POSTS", "-1"), ("LIMITS_STORE", "memcached://user:s3cret@x")],
+    [
+        ("LIMITS_LOGIN", "many"),
+        ("LIMITS_LOGIN", "0/minute"),
+        ("LIMITS_LOGIN", "1/second; 5/minute"),
+        ("LIMITS_POSTS", "-1"),
+        ("LIMITS_STORE", "memcached://user:s3cret@x"),
+    ],
 )
 def test_a_bad_setting_ends_the_start_with_one_line(url: str, variable: str, value: str) -> None:
     settings: dict[str, Any] = {"EXTRAS": "limits", variable: value}
