@@ -46,7 +46,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import sqlalchemy as sa
 from cachetools import TTLCache
@@ -213,7 +213,14 @@ def give_refresh_token(connection: Connection, user_id: int, token_id: int, ttl:
     return {"refresh_token": token}
 
 
-def trade(connection: Connection, shown: str) -> dict[str, Any] | str:
+class ShownAgain(NamedTuple):
+    """A used refresh token, of the session that has ended for it."""
+
+    user_id: int
+    session_id: int
+
+
+def trade(connection: Connection, shown: str) -> dict[str, Any] | str | ShownAgain:
     """The fields of the new pair, or why there is none."""
     time = models.now()
     won = connection.execute(USE, {"shown": shown, "now": time}).rowcount
@@ -224,8 +231,7 @@ def trade(connection: Connection, shown: str) -> dict[str, Any] | str:
         return "The refresh token was used just now: go on with the pair that it gave."
     if not won:
         end_session(connection, found.user_id, found.id)
-        log.warning("refresh token shown again account=%d session=%d", found.user_id, found.id)
-        return "The refresh token was used before, perhaps by a thief: its session has ended, log in."
+        return ShownAgain(found.user_id, found.id)
     connection.execute(SHORTEN, {"token_id": found.token_id, "until": time + GRACE})
     connection.execute(auth.CLEAR_TOKENS, {"user_id": found.user_id, "now": time})
     connection.execute(CLEAR_REFRESH_TOKENS, {"session": found.id, "now": time})
@@ -326,6 +332,9 @@ async def refresh(body: Trade, response: Response) -> schemas.AccessToken:
         answer = await write(lambda tx: trade(tx, shown))
     except IntegrityError:  # the session ended meanwhile
         answer = "The session has ended: log in."
+    if isinstance(answer, ShownAgain):
+        log.warning("refresh token shown again account=%d session=%d", *answer)
+        answer = "The refresh token was used before, perhaps by a thief: its session has ended, log in."
     if isinstance(answer, str):
         raise auth.unauthorized(answer)
     response.headers["Cache-Control"] = "no-store"

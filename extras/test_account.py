@@ -115,6 +115,17 @@ def test_a_used_token_shown_after_the_grace_ends_its_session_alone(service: Serv
     assert service.works(elsewhere)
 
 
+def test_the_log_tells_whose_token_was_shown_again_and_in_which_request(service: Service) -> None:
+    _, pair = service.sign_up()
+    service.trade(pair)
+    service.let_pass(5_500)
+    url = service.engine.url.render_as_string(hide_password=False)
+    with serve(url, EXTRAS="account,logs") as server:
+        assert service.trade(pair, server).status_code == 401
+        (line,) = (line for line in server.log.splitlines() if "refresh token shown again account=" in line)
+        assert "request_id" in line
+
+
 def test_expired_and_unknown_refresh_tokens_are_401(service: Service) -> None:
     _, pair = service.sign_up()
     service.let_pass(31 * 24 * HOUR)
