@@ -5,7 +5,8 @@
 - `GET /livez`: 200 as long as the process answers. Restart it when it does not; it asks for nothing else, so a database
   that is away restarts nobody.
 - `GET /readyz`: 200 if the database answers within a second and has all tables and columns; otherwise 503 and which of
-  the two checks failed. 503 too from the moment that SIGTERM came: send no more requests.
+  the two checks failed. 503 too from the moment that SIGTERM came: send no more requests. It has a thread of its own;
+  that all connections of the pool are in use for a second counts as no answer.
 
       $ curl -s localhost:8000/readyz
       {"status":"ready"}
@@ -18,7 +19,8 @@ Settings:
 
 - `HEALTH_DRAIN`, seconds, 0 by default: how long the process serves on after SIGTERM while /readyz says 503, so that
   a load balancer can look away before the port closes. A little more than the time between two of its looks is right;
-  the service manager must wait that much longer before it kills. A second SIGTERM ends the wait, Ctrl+C has none.
+  the service manager must wait that much longer before it kills. Without --workers a second SIGTERM ends the wait;
+  Ctrl+C has none.
 """
 
 import asyncio
@@ -28,6 +30,7 @@ import re
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from types import FrameType
 from typing import Any, Literal, cast
@@ -50,6 +53,9 @@ FAULTS = {
 }
 
 
+prober = ThreadPoolExecutor(1, "prober")  # those of the requests may all be busy
+
+
 class Health(BaseModel):
     status: Literal["alive", "ready"]
 
@@ -65,8 +71,8 @@ def find_fault() -> str | None:
             try:
                 for table in models.Base.metadata.sorted_tables:
                     connection.execute(sa.select(table).where(sa.false()))
-            except DBAPIError:
-                return "schema"
+            except DBAPIError as error:
+                return "database" if error.connection_invalidated else "schema"
     except (DBAPIError, PoolTimeoutError):
         return "database"
     return None
@@ -75,7 +81,7 @@ def find_fault() -> str | None:
 async def find_fault_soon() -> str | None:
     try:
         async with asyncio.timeout(PATIENCE):
-            return await models.in_thread(find_fault)
+            return await asyncio.get_running_loop().run_in_executor(prober, find_fault)
     except TimeoutError:
         return "database"
 
@@ -83,7 +89,7 @@ async def find_fault_soon() -> str | None:
 def is_no_probe(record: logging.LogRecord) -> bool:
     """Of uvicorn's access log, whose arguments are: client, method, path, version, status."""
     path = record.args[2] if isinstance(record.args, tuple) and len(record.args) == 5 else ""
-    return str(path).partition("?")[0] not in {"/livez", "/readyz"}
+    return not str(path).partition("?")[0].endswith(("/livez", "/readyz"))  # --root-path comes first
 
 
 def read_drain() -> int:

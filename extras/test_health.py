@@ -1,11 +1,14 @@
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
 
-from test_app import Server, new_database, serve
+from test_app import ROOT, Server, fragile_database, new_database, serve
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,14 @@ def test_probes_are_not_in_the_access_log(server: Server) -> None:
     assert "GET /getPosts" in server.log
     assert "livez" not in server.log
     assert "readyz" not in server.log
+
+
+def test_probes_below_a_root_path_are_not_in_it_either(url: str) -> None:
+    with serve(url, "--root-path", "/x", EXTRAS="health") as server:
+        assert server.get("/livez").status_code == 200
+        server.get("/getPosts")
+        assert "GET /x/getPosts" in server.log
+        assert "livez" not in server.log
 
 
 def test_probes_stand_in_a_section_of_their_own_in_openapi(server: Server) -> None:
@@ -68,6 +79,43 @@ def test_a_database_that_does_not_answer_is_not_ready_within_two_seconds() -> No
             assert time.monotonic() - start < 2
             connection.exec_driver_sql("UNLOCK TABLES")
         engine.dispose()
+
+
+def test_a_database_that_went_away_is_not_ready_until_it_is_back() -> None:
+    with fragile_database() as (url, take_away, bring_back), serve(url, EXTRAS="health") as server:
+        for _ in range(2):
+            assert server.get("/readyz").json() == {"status": "ready"}
+            take_away()
+            answer = server.get("/readyz")
+            failed = "database" if url.startswith("mysql") else "schema"
+            assert (answer.status_code, answer.json()["failed"]) == (503, failed)
+            assert server.get("/livez").status_code == 200
+            bring_back()
+
+
+FIND = """
+import asyncio, time
+import sqlalchemy as sa
+import models
+from extras import health
+
+def lose(context):
+    context.is_disconnect = True
+
+print(health.find_fault())
+sa.event.listen(models.engine, "handle_error", lose)
+print(health.find_fault())
+models.create_tables()
+for _ in range(models.READERS):
+    models.readers.submit(time.sleep, 2)
+print(asyncio.run(health.find_fault_soon()))
+"""
+
+
+def test_a_lost_connection_is_no_matter_of_the_schema_and_busy_threads_are_no_fault() -> None:
+    environment = {**os.environ, "DATABASE_URL": "sqlite://"}
+    done = subprocess.run([sys.executable, "-c", FIND], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    assert done.stdout.split() == ["schema", "database", "None"]
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -163,6 +163,15 @@ def test_openapi_says_so(server: Server) -> None:
     assert all("429" in operation["responses"] for each in paths.values() for operation in each.values())
 
 
+def test_probes_are_never_limited(url: str) -> None:
+    limits: dict[str, Any] = {"LIMITS_SIGNUP": "1/day", "LIMITS_LOGIN": "1/day", "LIMITS_REQUESTS": "1/day"}
+    with serve(url, EXTRAS="health,limits", **limits) as server:
+        headers = server.account()
+        for _ in range(3):
+            assert server.get("/livez", headers=headers).status_code == 200
+            assert server.get("/readyz", headers=headers).status_code == 200
+
+
 def test_only_a_trusted_proxy_names_the_address(url: str) -> None:
     with serve(url, "--forwarded-allow-ips", "192.0.2.1", EXTRAS="limits", LIMITS_LOGIN="2/day") as server:
         answers = [log_in(server, "nobody@example.com", f"192.0.2.{number}") for number in range(3)]
