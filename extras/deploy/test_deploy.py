@@ -100,6 +100,16 @@ def test_compose_takes_its_file_and_asks_for_the_password() -> None:
         check(*config, MYSQL_PASSWORD="")
 
 
+def test_compose_passes_each_setting_of_the_core_and_the_extras_on() -> None:
+    files = [*ROOT.glob("*.py"), *FOLDER.parent.glob("*.py"), *FOLDER.parent.glob("*/__init__.py")]
+    code = "".join(file.read_text() for file in files if not file.name.startswith("test_"))
+    names = set(re.findall(r'environ\.get\("([A-Z_]+)"', code)) - {"PATH", "PROMETHEUS_MULTIPROC_DIR"}
+    names |= {f"LIMITS_{name}" for name in ("SIGNUP", "LOGIN", "ATTEMPTS", "GUESSES", "REQUESTS")}
+    assert set(re.findall("^ {6}([A-Z_]+):", (FOLDER / "compose.yaml").read_text(), re.MULTILINE)) >= names
+    config = [*compose(), "--project-directory", ".", "-f", "extras/deploy/compose.yaml", "config"]
+    assert "TOKEN_TTL: '77'" in check(*config, MYSQL_PASSWORD="secret", TOKEN_TTL="77").replace('"', "'")
+
+
 def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     assert check(tool("hadolint"), "--no-color", str(FOLDER / "Dockerfile")) == ""
 
@@ -212,6 +222,22 @@ def test_a_proxy_passes_the_contract_on(proxy: Proxy, server: Server, tmp_path: 
         assert client.get("/getPosts").headers["WWW-Authenticate"] == "Bearer"
     assert "127.0.0.1" in server.log
     assert "203.0.113.9" not in server.log
+
+
+def test_nginx_refuses_in_json_whatever_it_refuses(server: Server, tmp_path: Path) -> None:
+    port = free_port()
+    with run(nginx(tmp_path, port, server.base_url.port or 0), port) as client:
+        for status, method, path, headers in (
+            (400, "GET", "/getPosts", {"Transfer-Encoding": "chunked", "Content-Length": "1"}),
+            (405, "TRACE", "/getPosts", {}),
+            (414, "GET", "/" + "x" * 9_000, {}),
+        ):
+            refused = client.request(method, path, headers=headers)
+            assert (refused.status_code, refused.json()) == (status, {"detail": "The request cannot be served."})
+            assert refused.headers["Content-Type"] == "application/json"
+            assert refused.headers["X-Content-Type-Options"] == "nosniff"
+            assert refused.headers["Strict-Transport-Security"] == "max-age=31536000"
+            assert "Retry-After" not in refused.headers
 
 
 @pytest.mark.parametrize("proxy", [nginx, caddy])
