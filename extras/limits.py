@@ -36,7 +36,7 @@ is 403, exactly, also if many are sent at once and whichever worker takes them:
 
 `LIMITS_STORE` is where it counts: `redis://` or `rediss://` for all workers and machines together, else the memory of
 each worker, so that four workers allow up to four times as many. A request asks Redis twice. The store holds hashes of
-emails, no email. While it is down each worker counts in its own memory, from nothing, and the log says so once a minute.
+emails, no email. If it is down, requests pass, uncounted, and the log says so once a minute.
 
 Addresses: uvicorn takes them from `X-Forwarded-For` only if the proxy is among `--forwarded-allow-ips` (127.0.0.1 by
 default). A proxy that is not, or that sends none, makes all clients one address: look at the access log once. On a Unix
@@ -50,11 +50,11 @@ import math
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import limits
 import redis.asyncio
@@ -75,8 +75,6 @@ import models
 import schemas
 from auth import log
 from models import Post
-
-R = TypeVar("R")
 
 DEFAULTS = {
     "signup": "100/hour",
@@ -163,47 +161,50 @@ class Hit(NamedTuple):
 
 
 class Store:
-    """Counts: in the storage, or in this process's memory while that is down."""
+    """Counts. While the storage is down nothing is counted, so nothing is refused."""
 
     def __init__(self, storage: Storage, rates: dict[str, limits.RateLimitItem]) -> None:
-        self.storage, self.rates, self.memory = storage, rates, Memory()
+        self.storage, self.rates = storage, rates
         self.down_until = self.silent_until = 0.0
 
-    async def ask(self, work: Callable[[Storage], Awaitable[R]]) -> R:
-        now = time.monotonic()
-        if now < self.down_until:
-            return await work(self.memory)
+    @contextmanager
+    def failing_open(self) -> Iterator[None]:
         try:
-            return await work(self.storage)
+            yield
         except (redis.RedisError, OSError) as error:
-            self.down_until = time.monotonic() + PAUSE
+            now = time.monotonic()
+            self.down_until = now + PAUSE
             if now >= self.silent_until:
                 self.silent_until = now + 60
-                log.error("LIMITS_STORE is down, so each worker counts for itself: %s", type(error).__name__)
-            return await work(self.memory)
+                log.error("LIMITS_STORE is down, so nothing is limited: %s", type(error).__name__)
 
-    async def hit(self, name: str, key: str) -> Hit:
+    @property
+    def down(self) -> bool:
+        return time.monotonic() < self.down_until
+
+    async def hit(self, name: str, key: str) -> Hit | None:
+        if self.down:
+            return None
         limit = self.rates[name]
-
-        async def count(storage: Storage) -> tuple[int, float]:
-            used = await storage.incr(f"{name}:{key}", limit.get_expiry())
-            return used, await storage.get_expiry(f"{name}:{key}")
-
-        used, expires = await self.ask(count)
-        return Hit(name, limit, used, max(1, math.ceil(expires - time.time())))
+        with self.failing_open():
+            count = await self.storage.incr(f"{name}:{key}", limit.get_expiry())
+            reset = await self.storage.get_expiry(f"{name}:{key}") - time.time()
+            return Hit(name, limit, count, max(1, math.ceil(reset)))
+        return None
 
     async def knows(self, key: str) -> bool:
-        return bool(await self.ask(lambda storage: storage.get(f"known:{key}")))
+        if not self.down:
+            with self.failing_open():
+                return bool(await self.storage.get(f"known:{key}"))
+        return True
 
     async def welcome(self, key: str) -> None:
         """The account was opened from this address: it is known, and its failures are forgotten."""
-
-        async def note(storage: Storage) -> None:
-            await storage.clear(f"attempts:{key}")
-            await storage.clear(f"known:{key}")
-            await storage.incr(f"known:{key}", REMEMBER)
-
-        await self.ask(note)
+        if not self.down:
+            with self.failing_open():
+                await self.storage.clear(f"attempts:{key}")
+                await self.storage.clear(f"known:{key}")
+                await self.storage.incr(f"known:{key}", REMEMBER)
 
 
 def describe(hits: list[Hit]) -> dict[str, str]:
@@ -301,8 +302,10 @@ class Limits:
 
     async def count(self, hits: list[Hit], name: str, key: str) -> bool:
         """Whether it is one too many."""
-        hits.append(await self.store.hit(name, key))
-        return hits[-1].exceeded
+        hit = await self.store.hit(name, key)
+        if hit:
+            hits.append(hit)
+        return bool(hit and hit.exceeded)
 
 
 def refuse(scope: Scope, hit: Hit) -> JSONResponse:
@@ -317,6 +320,8 @@ def count_account(store: Store) -> Callable[[Request, auth.Account], Any]:
         names = ["requests", "attempts"] if path_of(request.scope) in CONFIRMED else ["requests"]
         for name in names:
             hit = await store.hit(name, str(account.id))
+            if not hit:
+                return
             request.scope["limits_hits"].append(hit)
             if hit.exceeded:
                 raise HTTPException(429, TOO_MANY.format(hit.reset), {"Retry-After": str(hit.reset)})

@@ -202,20 +202,18 @@ def test_guesses_are_counted_and_owners_known_in_redis_too(url: str, redis_url: 
 
 
 @pytest.mark.parametrize("kind", ["refuses", "is silent"])
-def test_while_the_store_is_down_each_worker_counts_and_the_log_says_so_once(url: str, kind: str) -> None:
+def test_while_the_store_is_down_requests_pass_and_the_log_says_so_once(url: str, kind: str) -> None:
     with socket.socket() as store:
         store.bind(("127.0.0.1", 0))
         if kind == "is silent":
             store.listen()
         redis_url = f"redis://user:s3cret@127.0.0.1:{store.getsockname()[1]}"
-        limits: dict[str, Any] = {"LIMITS_STORE": redis_url, "LIMITS_REQUESTS": "5/day", "LIMITS_LOGIN": "5/day"}
+        limits: dict[str, Any] = {"LIMITS_STORE": redis_url, "LIMITS_REQUESTS": "1/day", "LIMITS_LOGIN": "1/day"}
         with serve(url, EXTRAS="limits", **limits) as server:
             headers = server.account()
             for _ in range(5):
                 assert server.get("/getPosts", headers=headers).status_code == 200
                 assert log_in(server, "nobody@example.com", "192.0.2.1").status_code == 401
-            assert is_refused(server.get("/getPosts", headers=headers))
-            assert is_refused(log_in(server, "nobody@example.com", "192.0.2.1"))
             assert server.log.count("LIMITS_STORE is down") == 1
             assert "s3cret" not in server.log
 
