@@ -196,12 +196,13 @@ NEWEST = (  # from the index alone
     .limit(bindparam("limit"))
     .subquery()
 )
-RECENT = select(NEWEST.c.id, func.sum(NEWEST.c.size).over(order_by=NEWEST.c.id.desc()).label("bytes")).subquery()
-FITS = or_(RECENT.c.bytes <= PAGE_BYTES, RECENT.c.bytes == Post.size)  # the first one in any case
-SELECT_PAGE = (
+SO_FAR = func.sum(NEWEST.c.size).over(order_by=NEWEST.c.id.desc())
+RECENT = select(NEWEST.c.id, (SO_FAR - NEWEST.c.size).label("bytes_before"), SO_FAR.label("bytes")).subquery()
+FITS = or_(RECENT.c.bytes <= PAGE_BYTES, RECENT.c.bytes_before == 0)
+SELECT_PAGE = (  # with the first that does not fit, as there is a next page then; it reads no text but what it gives
     select(Post.id, case((FITS, Post.text)).label("text"), Post.status, Post.created_at, Post.updated_at)
     .join(RECENT, RECENT.c.id == Post.id)
-    .where(RECENT.c.bytes - Post.size < PAGE_BYTES)  # with the first that does not fit, as there is a next page then
+    .where(RECENT.c.bytes_before < PAGE_BYTES)
     .order_by(Post.id.desc())
 )
 POSTS = TypeAdapter(list[schemas.Post])
