@@ -38,6 +38,7 @@ OTHER_BODY = 16_384
 PAGE_BYTES = 2**20  # of texts that one query brings into memory
 PAGE_POSTS = 10_000
 CACHE_BYTES = 2**26
+ENTRY_BYTES = 500  # that one takes besides its JSON, or empty pages would cost nothing
 CACHE_MILLISECONDS = 300_000
 
 REFUSALS = {
@@ -207,7 +208,7 @@ SELECT_PAGE = (  # with the first that does not fit, as there is a next page the
 )
 POSTS = TypeAdapter(list[schemas.Post])
 pages: TTLCache[Any, Page] = TTLCache(
-    CACHE_BYTES, CACHE_MILLISECONDS, timer=lambda: models.now(), getsizeof=lambda page: 500 + len(page.json)
+    CACHE_BYTES, CACHE_MILLISECONDS, timer=lambda: models.now(), getsizeof=lambda page: ENTRY_BYTES + len(page.json)
 )
 pages_lock = Lock()
 

@@ -62,8 +62,9 @@ POOL: dict[str, Any] = {"poolclass": sa.QueuePool, "max_overflow": 0, "hide_para
 def make_mysql_engine(url: sa.URL) -> sa.Engine:
     variables = f"sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), innodb_lock_wait_timeout = {TIMEOUT - 1}"
     timeouts = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), TIMEOUT)
-    password = (url.password or "").encode()  # PyMySQL itself would make Latin-1 of it
-    options = {"charset": "utf8mb4", "init_command": f"SET SESSION {variables}", "password": password, **timeouts}
+    options: dict[str, Any] = {"charset": "utf8mb4", "init_command": f"SET SESSION {variables}", **timeouts}
+    if url.password:
+        options["password"] = url.password.encode()  # PyMySQL itself would make Latin-1 of it
     return sa.create_engine(url, pool_size=CONNECTIONS, pool_pre_ping=True, connect_args=options, **POOL)
 
 
