@@ -1,0 +1,14 @@
+"""pytest imports the package that a test's file is in, under its bare name. That of an extra is not to be run here:
+
+it opens the database that the tests have yet to make, it may need packages that are not installed, and `limits` is also
+the name of a library. So a package without a content stands for each. The tests run the extras in servers.
+"""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+for file in Path(__file__).parent.glob("*/__init__.py"):
+    package = ModuleType(file.parent.name)
+    package.__path__ = [str(file.parent)]
+    sys.modules.setdefault(package.__name__, package)
