@@ -29,7 +29,7 @@ To change the schema
    because `create_tables()` may have made the newest form of a table already, and because the table of an extra may
    not be there: it is made in its newest form when the extra is switched on. So there is one history, one `head`, and
    an extra needs a revision only when it alters a table that it has published.
-3. `pytest extras/test_migrations.py` compares the result with `create_tables()`, on each kind of database.
+3. `pytest extras/migrations` compares the result with `create_tables()`, on each kind of database.
 
 `example/` holds a second revision that rebuilds the table of accounts, which the tests run up and down. With SQLite,
 `op.batch_alter_table` copies a table: pass `table_kwargs={"sqlite_autoincrement": True}`. Foreign keys are off

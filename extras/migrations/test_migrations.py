@@ -16,7 +16,7 @@ from test_app import ROOT, SERVER, new_database, serve
 
 pytest.importorskip("alembic")
 
-FOLDER = Path(__file__).with_name("migrations")  # as a package it needs Alembic, and a database by its name
+FOLDER = Path(__file__).parent
 MYSQL = SERVER.startswith(("mysql", "mariadb"))
 OUTSIDE = """
 import app as core

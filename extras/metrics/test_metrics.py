@@ -199,7 +199,7 @@ def test_a_folder_that_cannot_be_made_ends_the_start_with_one_line(url: str) -> 
 
 
 def test_the_dashboard_asks_for_metrics_that_there_are(server: Server) -> None:
-    dashboard = json.loads(Path(__file__).with_name("metrics").joinpath("dashboard.json").read_text())
+    dashboard = json.loads(Path(__file__).with_name("dashboard.json").read_text())
     asked = {
         name
         for panel in dashboard["panels"]
