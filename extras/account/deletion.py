@@ -1,0 +1,46 @@
+"""The end of an account."""
+
+from fastapi import APIRouter
+from sqlalchemy import Connection, delete, select
+
+import app as core
+import schemas
+from auth import CurrentUser, log
+from models import Post, User, write
+
+from .password import WRONG_PASSWORD, Password, confirm
+
+POSTS_AT_ONCE = 50  # in one transaction of a deletion, as each may hold 1 MB
+
+
+class Farewell(schemas.Input):
+    password: Password
+
+
+router = APIRouter()
+
+
+def remove_some_posts(connection: Connection, user_id: int) -> bool:
+    """Whether there were any."""
+    ids = connection.execute(select(Post.id).where(Post.user_id == user_id).limit(POSTS_AT_ONCE)).scalars().all()
+    connection.execute(delete(Post).where(Post.id.in_(ids)))
+    return bool(ids)
+
+
+def remove_account(connection: Connection, user_id: int) -> None:
+    connection.execute(delete(User).where(User.id == user_id))  # the rest goes with it: ON DELETE CASCADE
+
+
+@router.post(
+    "/deleteAccount",
+    status_code=204,
+    summary="Delete your account, with all that it holds",
+    responses=core.refusals(400, 401, 422) | WRONG_PASSWORD,
+)
+async def delete_account(body: Farewell, user: CurrentUser) -> None:
+    """At once, and for good."""
+    await confirm(user, body.password)
+    while await write(lambda tx: remove_some_posts(tx, user.id), posts_of=user.id):
+        pass
+    await write(lambda tx: remove_account(tx, user.id))
+    log.info("deleteAccount account=%d", user.id)

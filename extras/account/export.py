@@ -1,0 +1,61 @@
+"""A copy of all that is held about an account."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import select
+
+import app as core
+import auth
+import models
+import schemas
+from auth import CurrentUser
+from models import User, in_thread
+
+from .sessions import SESSIONS, SessionOut, read_sessions
+
+
+class Owner(BaseModel):
+    model_config = ConfigDict(val_temporal_unit="milliseconds")
+
+    email: str
+    createdAt: datetime
+
+
+class Export(BaseModel):
+    account: Owner
+    sessions: list[SessionOut]
+    posts: list[schemas.Post]
+
+
+router = APIRouter()
+
+
+def read_owner(user_id: int) -> Owner | None:
+    with models.engine.connect() as connection:
+        row = connection.execute(select(User.email, User.created_at).where(User.id == user_id)).one_or_none()
+    return Owner.model_validate({"email": row.email, "createdAt": row.created_at}) if row else None
+
+
+@router.get(
+    "/exportData", summary="Download all that is held about you", response_model=Export, responses=core.refusals(401)
+)
+async def export_data(user: CurrentUser) -> Response:
+    """But for the password's hash and the tokens' digests."""
+    owner, sessions = await in_thread(read_owner, user.id), await in_thread(read_sessions, user)
+    if not owner:
+        raise auth.unauthorized("The account is gone.", "invalid_token")
+    headers = {"Content-Disposition": 'attachment; filename="posts-export.json"', "Cache-Control": "no-store"}
+    return StreamingResponse(stream_export(user.id, owner, sessions), 200, headers, "application/json")
+
+
+async def stream_export(user_id: int, owner: Owner, sessions: list[SessionOut]) -> AsyncIterator[bytes]:
+    yield b'{"account":%b,"sessions":%b,"posts":' % (owner.model_dump_json().encode(), SESSIONS.dump_json(sessions))
+    newest = (user_id, 0, None, core.PAGE_POSTS, schemas.MAX_ID)
+    page = await in_thread(core.page_of_posts.__wrapped__, *newest)  # past the cache, which it would flush
+    async for part in core.stream_posts(page, user_id, None):
+        yield part
+    yield b"}"

@@ -1,0 +1,69 @@
+"""A new password, and the old one, which is asked for before anything that cannot be undone."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException
+from pydantic import Field
+from sqlalchemy import Connection, select
+
+import app as core
+import auth
+import models
+import schemas
+from auth import CurrentUser, log
+from models import User, in_thread, write
+
+from .sessions import LOCK, current_session, end_all, live_tokens
+
+Password = Annotated[str, Field(min_length=8, max_length=128, repr=False, examples=["correct horse battery"])]
+
+
+class NewPassword(schemas.Input):
+    current_password: Password
+    new_password: Annotated[Password, Field(examples=["battery staple correct"])]
+
+
+WRONG_PASSWORD: dict[int | str, dict[str, Any]] = {
+    403: {"description": "The password is wrong", "model": schemas.Refusal}
+}
+
+router = APIRouter()
+
+
+def find_hash(user_id: int) -> str:
+    with models.engine.connect() as connection:
+        return connection.execute(select(User.password_hash).where(User.id == user_id)).scalar() or ""
+
+
+async def confirm(user: auth.Account, password: str) -> str:
+    """The hash of the account's password; 403 if that is another."""
+    old_hash = await in_thread(find_hash, user.id)
+    if not await auth.in_hasher(auth.check_password, password, old_hash):
+        log.warning("wrong password account=%d", user.id)
+        raise HTTPException(403, "The password is wrong.")
+    return old_hash
+
+
+def replace_password(connection: Connection, user: auth.Account, old_hash: str, new_hash: str) -> bool:
+    hashes = {"user_id": user.id, "old_hash": old_hash, "new_hash": new_hash}
+    if not connection.execute(auth.KEEP_HASH, hashes).rowcount:
+        return False
+    session_id = current_session(connection, user.token_id) or 0
+    connection.execute(LOCK, {"session": session_id, "owner_id": user.id})
+    end_all(connection, user.id, session_id, [user.token_id, *live_tokens(connection, session_id)])
+    return True
+
+
+@router.post(
+    "/changePassword",
+    status_code=204,
+    summary="Change your password",
+    responses=core.refusals(400, 401, 422) | WRONG_PASSWORD,
+)
+async def change_password(body: NewPassword, user: CurrentUser) -> None:
+    """Your other sessions end, this one stays."""
+    old_hash = await confirm(user, body.current_password)
+    new_hash = await auth.in_hasher(auth.hash_password, body.new_password)
+    if not await write(lambda tx: replace_password(tx, user, old_hash, new_hash)):
+        raise HTTPException(403, "The password has been changed meanwhile.")
+    log.info("changePassword account=%d", user.id)

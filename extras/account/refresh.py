@@ -1,0 +1,143 @@
+"""Refresh tokens: given with each access token, and traded for a new pair."""
+
+import secrets
+from contextvars import ContextVar
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, FastAPI, Response
+from pydantic import Field
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+import app as core
+import auth
+import models
+import schemas
+from auth import log
+from models import Token, write
+
+from .sessions import end_session
+from .tables import GRACE, RefreshToken, Session
+
+
+class Trade(schemas.Input):
+    refresh_token: Annotated[str, Field(min_length=1, max_length=128, repr=False)]
+
+
+UNTRADED: dict[int | str, dict[str, Any]] = {
+    401: {"description": "The refresh token is unknown, used or expired", "model": schemas.Refusal}
+}
+
+router = APIRouter()
+
+traded: ContextVar[int | None] = ContextVar("traded", default=None)  # the session that a trade goes on with
+
+
+CLEAR_SESSIONS = delete(Session).where(Session.user_id == bindparam("user_id"), Session.expires_at <= bindparam("now"))
+PROLONG = (
+    update(Session)
+    .where(Session.id == bindparam("session"))
+    .values(last_used_at=bindparam("now"), expires_at=bindparam("until"))
+)
+INSERT_SESSION, INSERT_REFRESH_TOKEN = insert(Session), insert(RefreshToken)
+
+
+def give_refresh_token(connection: Connection, user_id: int, token_id: int, ttl: int) -> dict[str, Any]:
+    """The refresh token of a new access token, in a new session unless it is a trade's."""
+    time = models.now()
+    until = time + max(ttl, auth.TOKEN_TTL) * 1000
+    session_id = traded.get()
+    if session_id:
+        connection.execute(PROLONG, {"session": session_id, "now": time, "until": until})
+    else:
+        connection.execute(CLEAR_SESSIONS, {"user_id": user_id, "now": time})
+        values = {"user_id": user_id, "created_at": time, "last_used_at": time, "expires_at": until}
+        session_id = models.inserted_id(connection, INSERT_SESSION, values)
+    token = secrets.token_urlsafe(32)
+    values = {"session_id": session_id, "token_id": token_id, "expires_at": time + ttl * 1000}
+    connection.execute(INSERT_REFRESH_TOKEN, {**values, "digest": auth.digest(token)})
+    return {"refresh_token": token}
+
+
+class ShownAgain(NamedTuple):
+    """A used refresh token, of the session that has ended for it."""
+
+    user_id: int
+    session_id: int
+
+
+USE = (
+    update(RefreshToken)
+    .where(RefreshToken.digest == bindparam("shown"))
+    .where(RefreshToken.used_at.is_(None), RefreshToken.expires_at > bindparam("now"))
+    .values(used_at=bindparam("now"))
+)
+FIND = (
+    select(RefreshToken.used_at, RefreshToken.token_id, Session.id, Session.user_id)
+    .join(Session)
+    .where(RefreshToken.digest == bindparam("shown"))
+    .with_for_update()
+)
+SHORTEN = (
+    update(Token)
+    .where(Token.id == bindparam("token_id"), Token.expires_at > bindparam("until"))
+    .values(expires_at=bindparam("until"))
+)
+CLEAR_REFRESH_TOKENS = delete(RefreshToken).where(
+    RefreshToken.session_id == bindparam("session"), RefreshToken.expires_at <= bindparam("now")
+)
+
+
+def trade(connection: Connection, shown: str) -> dict[str, Any] | str | ShownAgain:
+    """The fields of the new pair, or why there is none."""
+    time = models.now()
+    won = connection.execute(USE, {"shown": shown, "now": time}).rowcount
+    found = connection.execute(FIND, {"shown": shown}).one_or_none()
+    if not found or (not won and not found.used_at):
+        return "The refresh token is unknown or has expired: log in."
+    if not won and time - found.used_at <= GRACE:
+        return "The refresh token was used just now: go on with the pair that it gave."
+    if not won:
+        end_session(connection, found.user_id, found.id)
+        return ShownAgain(found.user_id, found.id)
+    connection.execute(SHORTEN, {"token_id": found.token_id, "until": time + GRACE})
+    connection.execute(auth.CLEAR_TOKENS, {"user_id": found.user_id, "now": time})
+    connection.execute(CLEAR_REFRESH_TOKENS, {"session": found.id, "now": time})
+    context = traded.set(found.id)
+    try:
+        return auth.issue_token(connection, found.user_id)
+    finally:
+        traded.reset(context)
+
+
+@router.post(
+    "/refreshToken", summary="Trade a refresh token for a new pair", responses=core.refusals(400, 422) | UNTRADED
+)
+async def refresh(body: Trade, response: Response) -> schemas.AccessToken:
+    """It is good for one trade. Shown again later, it ends its session, as it may have been stolen."""
+    shown = auth.digest(body.refresh_token)
+    try:
+        answer = await write(lambda tx: trade(tx, shown))
+    except IntegrityError:  # the session ended meanwhile
+        answer = "The session has ended: log in."
+    if isinstance(answer, ShownAgain):
+        log.warning("refresh token shown again account=%d session=%d", *answer)
+        answer = "The refresh token was used before, perhaps by a thief: its session has ended, log in."
+    if isinstance(answer, str):
+        raise auth.unauthorized(answer)
+    response.headers["Cache-Control"] = "no-store"
+    return schemas.AccessToken(**answer)
+
+
+def document(app: FastAPI) -> None:
+    """Show `refresh_token` in OpenAPI's answers of /signup, /login and /refreshToken."""
+    openapi = app.openapi
+
+    def with_refresh_token() -> dict[str, Any]:
+        schema = openapi()
+        answer = schema["components"]["schemas"]["AccessToken"]
+        answer["properties"]["refresh_token"] = {"type": "string", "title": "Refresh Token"}
+        answer["required"] = sorted({*answer["required"], "refresh_token"})
+        return schema
+
+    app.openapi = with_refresh_token  # type: ignore[method-assign]

@@ -1,0 +1,133 @@
+"""The sessions of an account: to be listed, and ended one by one or all at once."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Path, Response
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from sqlalchemy import Connection, bindparam, delete, or_, select, update
+
+import app as core
+import auth
+import models
+import schemas
+from auth import CurrentUser, log
+from models import Token, in_thread, write
+
+from .tables import GRACE, RefreshToken, Session
+
+
+class SessionOut(BaseModel):
+    model_config = ConfigDict(val_temporal_unit="milliseconds")
+
+    sessionID: int
+    createdAt: datetime
+    lastUsedAt: datetime
+    expiresAt: datetime
+    current: bool
+
+
+SESSIONS = TypeAdapter(list[SessionOut])
+NO_SESSION: dict[int | str, dict[str, Any]] = {
+    404: {"description": "You have no such session", "model": schemas.Refusal}
+}
+
+router = APIRouter()
+
+
+LIVE_TOKENS = (  # the others' access tokens have expired with the grace
+    select(RefreshToken.token_id)
+    .where(RefreshToken.session_id == bindparam("session"))
+    .where(or_(RefreshToken.used_at.is_(None), RefreshToken.used_at >= bindparam("since")))
+    .with_for_update()
+)
+
+
+def live_tokens(connection: Connection, session_id: int) -> list[int]:
+    values = {"session": session_id, "since": models.now() - 2 * GRACE}
+    return list(connection.execute(LIVE_TOKENS, values).scalars())
+
+
+LOCK = (
+    update(Session)
+    .where(Session.id == bindparam("session"), Session.user_id == bindparam("owner_id"))
+    .values(expires_at=Session.expires_at)
+)
+
+
+def end_session(connection: Connection, user_id: int, session_id: int) -> bool:
+    """Whether there was one. The lock comes first: a trade has ended before its tokens are read, or finds none."""
+    if not connection.execute(LOCK, {"session": session_id, "owner_id": user_id}).rowcount:
+        return False
+    connection.execute(delete(Token).where(Token.id.in_(live_tokens(connection, session_id))))
+    connection.execute(delete(Session).where(Session.id == session_id))
+    return True
+
+
+SESSION_OF = select(RefreshToken.session_id).where(RefreshToken.token_id == bindparam("token_id"))
+
+
+def current_session(connection: Connection, token_id: int) -> int | None:
+    session_id: int | None = connection.execute(SESSION_OF, {"token_id": token_id}).scalar()
+    return session_id
+
+
+def end_current(connection: Connection, user: auth.Account) -> None:
+    end_session(connection, user.id, current_session(connection, user.token_id) or 0)
+    connection.execute(delete(Token).where(Token.id == user.token_id))  # one of no session
+
+
+def end_all(connection: Connection, user_id: int, but: int = 0, kept: list[int] | None = None) -> None:
+    """End the account's sessions and access tokens, but for one session and some tokens."""
+    connection.execute(delete(Session).where(Session.user_id == user_id, Session.id != but))
+    connection.execute(delete(Token).where(Token.user_id == user_id, Token.id.not_in(kept or [])))
+
+
+LIST = (
+    select(Session.id, Session.created_at, Session.last_used_at, Session.expires_at)
+    .where(Session.user_id == bindparam("user_id"), Session.expires_at > bindparam("now"))
+    .order_by(Session.id.desc())
+)
+
+
+def read_sessions(user: auth.Account) -> list[SessionOut]:
+    with models.engine.connect() as connection:
+        rows = connection.execute(LIST, {"user_id": user.id, "now": models.now()}).all()
+        current = current_session(connection, user.token_id)
+    return SESSIONS.validate_python(
+        [dict(zip(SessionOut.model_fields, (*row, row.id == current), strict=True)) for row in rows]
+    )
+
+
+@router.post("/logout", status_code=204, summary="End this session", responses=core.refusals(401))
+async def log_out(user: CurrentUser) -> None:
+    """Its access tokens and its refresh token are good no more."""
+    await write(lambda tx: end_current(tx, user))
+    log.info("logout account=%d", user.id)
+
+
+@router.post("/logoutAll", status_code=204, summary="End all your sessions", responses=core.refusals(401))
+async def log_out_everywhere(user: CurrentUser) -> None:
+    """This one too."""
+    await write(lambda tx: end_all(tx, user.id))
+    log.info("logoutAll account=%d", user.id)
+
+
+@router.get("/sessions", summary="List your sessions, newest first", responses=core.refusals(401))
+async def list_sessions(user: CurrentUser, response: Response) -> list[SessionOut]:
+    """One for each signup or login that is still good; `current` is the one that asks."""
+    response.headers["Cache-Control"] = "no-store"
+    return await in_thread(read_sessions, user)
+
+
+@router.delete(
+    "/sessions/{sessionID}", status_code=204, summary="End a session", responses=core.refusals(401, 422) | NO_SESSION
+)
+async def delete_session(
+    sessionID: Annotated[int, Path(ge=1, le=schemas.MAX_ID, openapi_examples={"the first": {"value": 1}})],
+    user: CurrentUser,
+) -> None:
+    """Somebody else's session is as unknown as one that never was."""
+    if not await write(lambda tx: end_session(tx, user.id, sessionID)):
+        raise HTTPException(404, "You have no session with this id.")
+    log.info("session ended account=%d session=%d", user.id, sessionID)
