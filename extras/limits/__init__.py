@@ -1,0 +1,110 @@
+"""Stops guessing of passwords and floods, and keeps accounts to a quota; no person should ever notice it.
+
+    EXTRAS=limits uvicorn app:app                                            # one worker
+    EXTRAS=limits LIMITS_STORE=redis://127.0.0.1:6379 uvicorn app:app --workers 4
+
+| setting | default | counts | why this number |
+|---|---|---|---|
+| `LIMITS_SIGNUP` | `100/hour` | sign-ups from one address | a class or an office behind one address may join at once |
+| `LIMITS_LOGIN` | `60/minute` | logins and /refreshToken from one address | as above; each costs a core a quarter of a second |
+| `LIMITS_ATTEMPTS` | `10/15 minutes` | sign-ups and logins that fail, of one account from one address | nobody types a wrong password ten times; the right one starts anew |
+| `LIMITS_GUESSES` | `100/hour` | sign-ups and logins of one account, from all addresses that it was not opened from | a year of guessing is 876,000 tries, where a million passwords are common |
+| `LIMITS_REQUESTS` | `1200/minute` | all that one account asks with its tokens | 20 a second: more than any page, less than what hurts others |
+
+A login's account counts whether there is one or not, so no limit tells whether there is. An address from which the
+account was opened in the last 30 days is bound by its own LIMITS_ATTEMPTS only, never by others' guesses, and tokens
+work on. From a new address the owner waits while somebody is guessing, up to an hour longer than the guessing lasts; a
+stranger with three addresses can keep that up, which is the price of a bound that holds however many addresses guess.
+Who share an address, behind NAT, share its LIMITS_SIGNUP and LIMITS_LOGIN, and one of them who tries another's account
+uses up that one's LIMITS_ATTEMPTS from there. `account`'s /changePassword and /deleteAccount, which ask for the
+password again, count as LIMITS_ATTEMPTS too, so that a stolen token is not a way to guess it. Windows are fixed: each
+begins with its first request. An IPv6 address counts as its /64, as one customer has so many. Tokens are counted by
+account, not each by itself, as anybody can have any number of them; an account is known once its token is looked up, so
+this costs no further query.
+
+A refusal is 429 with `Retry-After`. Answers say how things stand (draft-ietf-httpapi-ratelimit-headers): q requests
+in w seconds are allowed, r remain for the next t seconds.
+
+    $ curl -si localhost:8000/getPosts -H "Authorization: Bearer $TOKEN" | grep -i ratelimit
+    ratelimit-policy: "requests";q=1200;w=60
+    ratelimit: "requests";r=1199;t=60
+
+Quotas of each account, none without a number: `LIMITS_POSTS`, and `LIMITS_BYTES` of the texts in UTF-8. A post too many
+is 403, exactly, also if many are sent at once and whichever worker takes them:
+
+    {"detail":"You have 100 posts, and no more than 100 are allowed."}
+
+`LIMITS_STORE` is where it counts: `redis://` or `rediss://` for all workers and machines together, else the memory of
+each worker, so that four workers allow up to four times as many. A request asks Redis twice. The store holds hashes of
+emails, no email. If it is down, requests pass, uncounted, and the log says so once a minute.
+
+Addresses: uvicorn takes them from `X-Forwarded-For` only if the proxy is among `--forwarded-allow-ips` (127.0.0.1 by
+default). A proxy that is not, or that sends none, makes all clients one address: look at the access log once. On a Unix
+socket without such a header nothing is counted by address.
+"""  # noqa: E501
+
+import os
+import re
+from contextlib import suppress
+
+import limits
+from fastapi import FastAPI
+from limits.aio.storage import Storage
+from starlette.middleware import Middleware
+
+import app as core
+import auth
+import models
+
+from .accounts import count_account
+from .middleware import Limits
+from .openapi import document
+from .quotas import check_quota
+from .store import Memory, Store, open_store
+
+DEFAULTS = {
+    "signup": "100/hour",
+    "login": "60/minute",
+    "attempts": "10/15 minutes",
+    "guesses": "100/hour",
+    "requests": "1200/minute",
+}
+
+
+def read_rate(name: str) -> limits.RateLimitItem:
+    variable = f"LIMITS_{name.upper()}"
+    with suppress(ValueError):
+        (limit,) = limits.parse_many(os.environ.get(variable) or DEFAULTS[name])
+        if limit.amount:
+            return limit
+    models.stop(f"{variable} is a number of requests and a time, such as {DEFAULTS[name]}.")
+
+
+def read_quota(variable: str) -> int | None:
+    value = os.environ.get(variable)
+    if value and not re.fullmatch("[1-9][0-9]{0,14}", value):
+        models.stop(f"{variable} is how many an account may have: a whole number from 1.")
+    return int(value) if value else None
+
+
+def read_store() -> Storage:
+    url = os.environ.get("LIMITS_STORE")
+    if not url:
+        return Memory()
+    try:
+        if url.startswith(("redis://", "rediss://")):
+            return open_store(url)
+    except (ValueError, limits.errors.ConfigurationError):  # whose text may hold the password
+        pass
+    models.stop("LIMITS_STORE is redis://HOST:PORT or rediss://HOST:PORT; without it each worker counts for itself.")
+
+
+def setup(app: FastAPI) -> None:
+    store = Store(read_store(), {name: read_rate(name) for name in DEFAULTS})
+    posts, size = read_quota("LIMITS_POSTS"), read_quota("LIMITS_BYTES")
+    # Innermost, whatever the order of extras: the others see what is refused here.
+    app.user_middleware.append(Middleware(Limits, store))
+    auth.on_account.append(count_account(store))
+    if posts or size:
+        core.on_post.append(check_quota(posts, size))
+    document(app, bool(posts or size))
