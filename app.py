@@ -1,61 +1,80 @@
-"""The Controller: the five routes, their refusals, the body guard, the cache, and the door for extras.
-
-Start it with `uvicorn app:app`. Every refusal is JSON with `detail`.
-"""
+"""The Controller: five routes, their refusals, the body guard, the cache and the extras' door. `uvicorn app:app`"""
 
 import asyncio
-import gc
 import importlib
+import json
 import os
-import re
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path as File
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from functools import cache, reduce
+from itertools import accumulate
 from threading import Lock
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any
 
 from cachetools import TTLCache, cached
-from fastapi import FastAPI, HTTPException, Path, Request, Response
+from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
-from fastapi.routing import iter_route_contexts
-from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, or_, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from starlette.datastructures import Headers
+from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
+from fastapi.routing import APIRoute, iter_route_contexts
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, delete, exc, insert, select, update
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import auth
 import models
 import schemas
 from auth import CurrentUser, log
-from models import Post, in_thread, stop, write
-from schemas import Status
+from models import Post, Unavailable, User, hooks, read, write
 
+DEFAULT_EXTRAS = "fast,web,offline_docs"
 POST_BODY = 1_048_576  # bytes on the wire
 OTHER_BODY = 16_384
 PAGE_BYTES = 2**20  # of texts that one query brings into memory
 PAGE_POSTS = 10_000
-CACHE_BYTES = 2**26
-ENTRY_BYTES = 500  # that one takes besides its JSON, or empty pages would cost nothing
-CACHE_MILLISECONDS = 300_000
-
-REFUSALS = {
-    400: "The body cannot be read as JSON",
-    401: "The access token is missing, unknown or expired; or the email or the password is wrong",
-    404: "You have no such post",
-    409: "The email is taken",
-    413: "The body is too large",
-    422: "A field is wrong",
-    503: "The database is not available: try again after `Retry-After` seconds",
-}
+PIECE = 2**16  # bytes of a list that are sent at a time
+STALL = 60  # seconds that a client may take nothing of its answer
+TOO_LARGE = f"The body is too large: {POST_BODY} bytes are the most for a post, {OTHER_BODY} elsewhere."
 
 
+class Body(Request):
+    limit = OTHER_BODY
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        taken = 0
+        async for chunk in super().stream():
+            taken += len(chunk)
+            if taken > self.limit:
+                raise HTTPException(413, TOO_LARGE, {"Connection": "close"})  # or it might go on without end
+            yield chunk
+
+    async def json(self) -> Any:
+        body = await self.body()
+        if not json.detect_encoding(body).startswith("utf-8"):  # RFC 8259 section 8.1; Python takes UTF-16, too
+            raise HTTPException(400, "Send the JSON in UTF-8.")
+        return json.loads(body.decode("utf-8-sig"))
+
+
+# Bounds the body, and asks for the token before it is read, which FastAPI does first.
+class Route(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        guarded = any(each.call is auth.current_user for each in self.dependant.dependencies)
+
+        async def ask_first(request: Request) -> Response:
+            body = Body(request.scope, request.receive)
+            body.limit, length = hooks.bodies.get(self.path, OTHER_BODY), request.headers.get("Content-Length", "")
+            if length.isdecimal() and int(length) > body.limit:
+                raise HTTPException(413, TOO_LARGE)
+            if guarded:
+                await auth.current_user(body)
+            return await handle(body)
+
+        return ask_first
+
+
+# What OpenAPI says of them.
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of them."""
-    model = {422: schemas.Invalid}
-    return {each: {"description": REFUSALS[each], "model": model.get(each, schemas.Refusal)} for each in statuses}
+    return {status: {"model": schemas.Refusal} for status in statuses}
 
 
 app = FastAPI(
@@ -65,47 +84,36 @@ app = FastAPI(
     swagger_ui_parameters={"persistAuthorization": True},
     responses=refusals(413, 503),
 )
-app.router.max_body_size = OTHER_BODY  # of every route that names no other, the extras' too
+app.router.route_class = Route
+hooks.post = schemas.Post
+hooks.bodies["/addPost"] = POST_BODY
 
 
-class ContentTooLarge:
-    """Makes each 413 JSON, as Starlette answers a too large Content-Length in plain text."""
+# After `Upgrade` and CONNECT uvicorn does not know the body for one, and would read it as the next request.
+def guard(app: ASGIApp) -> ASGIApp:
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        if "Upgrade" not in headers and scope.get("method") != "CONNECT":
+            return await app(scope, receive, send)
+        if headers.get("Content-Length", "0") == "0" and "Transfer-Encoding" not in headers:
+            return await app(scope, receive, send_last)
+        await JSONResponse({"detail": "Send a body without 'Upgrade' and CONNECT."}, 400)(scope, receive, send_last)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = False
-
-        async def send_json(message: Message) -> None:
-            nonlocal refused
-            if message["type"] == "http.response.start" and message["status"] == 413:
-                refused = True
-                await refuse_body(scope, receive, send)
-            elif not refused:
-                await send(message)
-
-        await self.app(scope, receive, send_json)
+    return guarded
 
 
-async def refuse_body(scope: Scope, receive: Receive, send: Send) -> None:
-    detail = f"The body is too large: {POST_BODY} bytes are the most for a post, {OTHER_BODY} elsewhere."
-    answer = JSONResponse({"detail": detail}, 413)
-    if "content-length" in Headers(scope=scope):  # uvicorn drops the rest
-        return await answer(scope, receive, send)
-    answer.headers["Connection"] = "close"
-    await answer(scope, receive, lambda message: send({**message, "more_body": True}))
-    await asyncio.sleep(0.5)  # closed at once, a client that is still writing would lose the answer
-    await send({"type": "http.response.body", "body": b""})
+hooks.layers.append(guard)
 
 
-app.add_middleware(ContentTooLarge)
-
-
+# Which field is wrong, and how. FastAPI's own answer repeats what was sent, passwords too.
 @app.exception_handler(RequestValidationError)
 async def unprocessable(_: Request, error: RequestValidationError) -> JSONResponse:
-    """Which field is wrong, and how; FastAPI's own answer repeats what was sent, passwords too."""
-    detail = [{"type": each["type"], "loc": each["loc"], "msg": each["msg"]} for each in error.errors()]
+    detail = [{key: each[key] for key in ("type", "loc", "msg")} for each in error.errors()[:20]]
     for each in detail:
         if each["type"] == "extra_forbidden":  # the field's name is the client's
             each |= {"loc": each["loc"][:-1], "msg": "There is a field that this route does not know"}
@@ -114,12 +122,12 @@ async def unprocessable(_: Request, error: RequestValidationError) -> JSONRespon
     return JSONResponse({"detail": detail}, 422)
 
 
-@app.exception_handler(DBAPIError)
-@app.exception_handler(PoolTimeoutError)
-@app.exception_handler(TimeoutError)
+@app.exception_handler(exc.DBAPIError)
+@app.exception_handler(exc.TimeoutError)
+@app.exception_handler(Unavailable)
 async def unavailable(_: Request, error: Exception) -> JSONResponse:
     log.error("database failure: %s", models.reason(error))
-    return JSONResponse({"detail": "The database is not available. Try again soon."}, 503, {"Retry-After": "5"})
+    return JSONResponse({"detail": getattr(error, "advice", Unavailable.advice)}, 503, {"Retry-After": "5"})
 
 
 @app.exception_handler(Exception)
@@ -127,28 +135,29 @@ async def internal_error(_: Request, __: Exception) -> JSONResponse:
     return JSONResponse({"detail": "Something went wrong here. It was logged."}, 500)
 
 
-@app.post("/signup", status_code=201, summary="Open an account", responses=refusals(400, 409, 422))
+@app.post("/signup", status_code=201, summary="Open an account", responses=refusals(400, 409))
 async def signup(credentials: schemas.Credentials, response: Response) -> schemas.AccessToken:
     """The email counts in lower case. Answers with an access token, as /login does."""
-    password_hash = await auth.in_hasher(auth.hash_password, credentials.password)
+    email, password_hash = credentials.email, await auth.in_hasher(auth.hash_password, credentials.password)
     try:
-        user_id, token = await write(lambda tx: auth.open_account(tx, credentials.email, password_hash))
-    except IntegrityError:
+        user_id, token = await write(lambda tx: auth.open_account(tx, email, password_hash), email)
+    except exc.IntegrityError:
         raise HTTPException(409, "This email is taken: log in, or sign up with another.") from None
     log.info("signup account=%d", user_id)
     response.headers["Cache-Control"] = "no-store"  # RFC 6749 section 5.1
     return schemas.AccessToken(**token)
 
 
-@app.post("/login", summary="Get an access token", responses=refusals(400, 401, 422))
+@app.post("/login", summary="Get an access token", responses=refusals(400, 401))
 async def login(credentials: schemas.Credentials, response: Response) -> schemas.AccessToken:
     """Each login gives a new token; the others stay good until they expire."""
-    user = await in_thread(auth.find_user, credentials.email)
+    query = select(User.id, User.password_hash).where(User.email == credentials.email)
+    (user,) = await read(models.fetch, query) or (None,)
     old_hash = user.password_hash if user else ""
     new_hash = await auth.in_hasher(auth.check_password, credentials.password, old_hash)
     token = None
     if user and new_hash:
-        token = await write(lambda tx: auth.open_session(tx, user.id, old_hash, new_hash))
+        token = await write(lambda tx: auth.open_session(tx, user.id, old_hash, new_hash), user.id)
     if not user or not token:
         log.warning("login refused account=%s", user.id if user else "unknown")
         raise auth.unauthorized("The email or the password is wrong.")
@@ -157,177 +166,143 @@ async def login(credentials: schemas.Credentials, response: Response) -> schemas
     return schemas.AccessToken(**token)
 
 
-INSERT_POST = insert(Post)
-DELETE_POST = delete(Post).where(Post.id == bindparam("post_id"), Post.user_id == bindparam("owner_id"))
-
-on_post: list[Callable[[Connection, int, int], None]] = []  # extras: (transaction, user id, bytes); raises to refuse
-
-
-def insert_post(connection: Connection, user_id: int, post: schemas.NewPost) -> int:
-    time, size = models.now(), len(post.text.encode())
-    for check in on_post:
-        check(connection, user_id, size)
-    values = {"user_id": user_id, "size": size, "created_at": time, "updated_at": time, **post.model_dump()}
-    return models.inserted_id(connection, INSERT_POST, values)
-
-
-@app.post("/addPost", status_code=201, summary="Add a post", responses=refusals(400, 401, 422), max_body_size=POST_BODY)
+@app.post("/addPost", status_code=201, summary="Add a post", responses=refusals(400, 401))
 async def add_post(post: schemas.NewPost, user: CurrentUser) -> schemas.PostCreated:
     """The body may take 1,048,576 bytes."""
     try:
-        post_id = await write(lambda tx: insert_post(tx, user.id, post), posts_of=user.id)
-    except IntegrityError:  # the account went after its token was looked up
+        post_id = await write(lambda tx: write_post(tx, user.id, post), user.id)
+    except exc.IntegrityError:  # since its token was looked up
         raise auth.unauthorized("The account is gone.", "invalid_token") from None
     log.info("addPost account=%d post=%d", user.id, post_id)
     return schemas.PostCreated(postID=post_id)
 
 
-class Page(NamedTuple):
-    """Posts, newest first: their JSON without the brackets, and the id before which the next page begins."""
-
-    json: bytes
-    next: int | None
+def write_post(connection: Connection, user_id: int, post: schemas.NewPost) -> int:
+    raise_version(connection, user_id)
+    return insert_post(connection, user_id, post)
 
 
-NEWEST = (  # from the index alone
-    select(Post.id, Post.size)
-    .where(Post.user_id == bindparam("user_id"), Post.id < bindparam("before"))
-    .where(or_(bindparam("status").is_(None), Post.status == bindparam("status")))
-    .order_by(Post.id.desc())
-    .limit(bindparam("limit"))
-    .subquery()
-)
-SO_FAR = func.sum(NEWEST.c.size).over(order_by=NEWEST.c.id.desc())
-RECENT = select(NEWEST.c.id, (SO_FAR - NEWEST.c.size).label("bytes_before"), SO_FAR.label("bytes")).subquery()
-FITS = or_(RECENT.c.bytes <= PAGE_BYTES, RECENT.c.bytes_before == 0)
-SELECT_PAGE = (  # with the first that does not fit, as there is a next page then; it reads no text but what it gives
-    select(Post.id, case((FITS, Post.text)).label("text"), Post.status, Post.created_at, Post.updated_at)
-    .join(RECENT, RECENT.c.id == Post.id)
-    .where(RECENT.c.bytes_before < PAGE_BYTES)
-    .order_by(Post.id.desc())
-)
-POSTS = TypeAdapter(list[schemas.Post])
-pages: TTLCache[Any, Page] = TTLCache(
-    CACHE_BYTES, CACHE_MILLISECONDS, timer=lambda: models.now(), getsizeof=lambda page: ENTRY_BYTES + len(page.json)
-)
-pages_lock = Lock()
+# First in each transaction that writes an account's posts: it locks the account, and makes its lists old.
+def raise_version(connection: Connection, user_id: int) -> None:
+    connection.execute(update(User).where(User.id == user_id).values(posts_version=User.posts_version + 1))
 
 
-@cached(pages, lock=pages_lock)
-def page_of_posts(user_id: int, posts_version: int, status: Status | None, limit: int, before: int) -> Page:
-    """At most `limit` of the posts before an id. Never stale: a write raises the version, and so changes the key."""
-    values = {"user_id": user_id, "status": status, "before": before, "limit": limit + 1}
-    with models.engine.connect() as connection:
-        rows = connection.execute(SELECT_PAGE, values).all()
-    fitting = [row for row in rows[:limit] if row.text is not None]
-    posts = POSTS.validate_python([dict(zip(schemas.Post.model_fields, row, strict=True)) for row in fitting])
-    return Page(POSTS.dump_json(posts)[1:-1], fitting[-1].id if len(fitting) < len(rows) else None)
+def insert_post(connection: Connection, user_id: int, post: schemas.NewPost) -> int:
+    """The new post's id; raises what a check of `on_post` raises."""
+    now, size = models.now(), len(post.text.encode())
+    for check in hooks.on_post:
+        check(connection, user_id, size)
+    values = {"user_id": user_id, "size": size, "created_at": now, "updated_at": now, **post.model_dump()}
+    return connection.execute(insert(Post), values).lastrowid
 
 
-async def stream_posts(page: Page, user_id: int, status: Status | None) -> AsyncIterator[bytes]:
-    """A list that is too large for a page, by pages; no connection is held while the client reads."""
-    yield b"["
-    yield page.json
-    while page.next:
-        key = (user_id, 0, status, PAGE_POSTS, page.next)
-        page = await in_thread(page_of_posts.__wrapped__, *key, executor=models.streamer)
-        yield b"," * bool(page.json)
-        yield page.json
-    yield b"]"
+Page = tuple[bytes, int | None]  # the JSON of a list of posts, newest first, and the id before which the next begins
+# 64 MiB and 300 s. An entry takes 500 bytes besides its JSON, or empty pages would cost nothing.
+pages = TTLCache[Any, Page](2**26, 300_000, timer=lambda: models.now(), getsizeof=lambda page: 500 + len(page[0]))
 
 
-def read_query(request: Request) -> schemas.ListQuery:
-    """The query by hand, as it seldom has one: FastAPI's own look for three parameters takes longer than the rest."""
-    if not request.scope["query_string"]:
-        return WHOLE_LIST
-    try:
-        return schemas.ListQuery.model_validate(dict(request.query_params))
-    except ValidationError as error:
-        raise RequestValidationError([{**each, "loc": ("query", *each["loc"])} for each in error.errors()]) from None
+# Never stale: a write raises the version, and so changes the key.
+@cached(pages, lock=Lock(), info=True)
+def page_of_posts(user_id: int, posts_version: int, status: str | None, limit: int, before: int) -> Page:
+    """At most `limit` of the posts before an id, and no more than PAGE_BYTES of text beyond the first."""
+    mine = (Post.user_id == user_id, Post.id < before, Post.status == (status or Post.status))
+    sizes = models.fetch(select(Post.id, Post.size).where(*mine).order_by(Post.id.desc()).limit(limit + 1))
+    fitting = sum(total <= PAGE_BYTES for total in accumulate(size for _, size in sizes))
+    ids = [post_id for post_id, _ in sizes[: min(max(1, fitting), limit)]] or [0]
+    columns = (Post.id, Post.text, Post.status, Post.created_at, Post.updated_at)
+    rows = models.fetch(select(*columns).where(*mine, Post.id.between(ids[-1], ids[0])).order_by(Post.id.desc()))
+    posts = list_of(hooks.post).validate_python(
+        [dict(zip(schemas.Post.model_fields, row, strict=True)) for row in rows]
+    )
+    return list_of(hooks.post).dump_json(posts), ids[-1] if len(ids) < len(sizes) else None
 
 
-WHOLE_LIST = schemas.ListQuery()
-QUERY_SCHEMA = schemas.ListQuery.model_json_schema()["properties"]
+@cache
+def list_of(model: type[schemas.Post]) -> TypeAdapter[Any]:
+    return TypeAdapter(list[model])  # type: ignore[valid-type]
+
+
+# The name tells posts apart that an extra has given more fields.
+def list_headers(user: auth.Account) -> dict[str, str]:
+    etag = f'"{user.id}-{user.posts_version}-{hooks.post.__name__}"'
+    return {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+
+
+def is_unchanged(request: Request, etag: str) -> bool:
+    return bool({"*", etag, f"W/{etag}"} & tags_of(request, "If-None-Match"))
+
+
+# The entity tags of If-Match or If-None-Match, whose lines make one list (RFC 9110 section 13.1).
+def tags_of(request: Request, name: str) -> set[str]:
+    return {each.strip() for each in ",".join(request.headers.getlist(name)).split(",")}
+
+
+class PatientResponse(StreamingResponse):
+    async def stream_response(self, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(STALL):
+                await send(message)
+
+        await super().stream_response(send_in_time)
+
+
+# The page, and if the list is wanted whole all that follow; no connection is held while the client reads.
+async def in_pieces(page: Page, user: auth.Account, status: str | None, whole: bool) -> AsyncIterator[memoryview]:
+    yield memoryview(b"[")
+    while True:
+        posts, following = page
+        for start in range(1, len(posts) - 1, PIECE):
+            yield memoryview(posts)[start : min(start + PIECE, len(posts) - 1)]
+        if not following or not whole:
+            break
+        page = await read(page_of_posts, user.id, user.posts_version, status, PAGE_POSTS, following)
+        yield memoryview(b",")[: len(page[0]) - 2]  # none before nothing, if all the rest was deleted
+    yield memoryview(b"]")
 
 
 @app.get(
     "/getPosts",
     summary="List your posts, newest first",
     response_model=list[schemas.Post],
-    responses=refusals(401, 422) | {304: {"description": "Not changed since the ETag in `If-None-Match`"}},
-    openapi_extra={"parameters": [{"name": k, "in": "query", "schema": v} for k, v in QUERY_SCHEMA.items()]},
+    responses=refusals(401) | {304: {"description": "Unchanged"}},
 )
-async def get_posts(request: Request, user: CurrentUser) -> Response:
+async def get_posts(request: Request, query: Annotated[schemas.ListQuery, Query()], user: CurrentUser) -> Response:
     """All of them, unless a `limit` makes it a page, whose `Link` leads to the next."""
-    query = read_query(request)
-    etag = f'"{user.id}-{user.posts_version}"'
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
-    if etag in request.headers.get("If-None-Match", ""):
+    headers = list_headers(user)
+    if is_unchanged(request, headers["ETag"]):
         return Response(None, 304, headers)
-    key = (user.id, user.posts_version, query.status, query.limit or PAGE_POSTS, query.before or schemas.MAX_ID)
-    with pages_lock:
-        page = pages.get(page_of_posts.cache_key(*key))
-    if not page:
-        page = await in_thread(page_of_posts, *key)
-    if page.next and not query.limit:
-        return StreamingResponse(stream_posts(page, user.id, query.status), 200, headers, "application/json")
-    if page.next:
-        headers["Link"] = f'<?{request.url.include_query_params(before=page.next).query}>; rel="next"'
-    return Response(b"[%b]" % page.json, 200, headers, "application/json")
+    limit, before = query.limit or PAGE_POSTS, query.before or schemas.MAX_ID
+    page = await read(page_of_posts, user.id, user.posts_version, query.status, limit, before)
+    if page[1] and query.limit:
+        headers["Link"] = f'<?{request.url.include_query_params(before=page[1]).query}>; rel="next"'
+    if len(page[0]) <= PIECE and (query.limit or not page[1]):
+        return Response(page[0], 200, headers, "application/json")
+    pieces = in_pieces(page, user, query.status, whole=not query.limit)
+    return PatientResponse(pieces, 200, headers, "application/json")
 
 
-@app.delete("/deletePost/{postID}", status_code=204, summary="Delete a post", responses=refusals(401, 404, 422))
+@app.delete("/deletePost/{postID}", status_code=204, summary="Delete a post", responses=refusals(401, 404))
 async def delete_post(
-    postID: Annotated[int, Path(ge=1, le=schemas.MAX_ID, openapi_examples={"the first": {"value": 1}})],
-    user: CurrentUser,
+    postID: Annotated[schemas.Id, Path(openapi_examples={"the first": {"value": 1}})], user: CurrentUser
 ) -> None:
     """Somebody else's post is as unknown as one that never was."""
-    values = {"post_id": postID, "owner_id": user.id}
-    if not await write(lambda tx: tx.execute(DELETE_POST, values).rowcount, posts_of=user.id):
-        raise HTTPException(404, "You have no post with this id.")
+    await write(lambda tx: remove_post(tx, user.id, postID), user.id)
     log.info("deletePost account=%d post=%d", user.id, postID)
 
 
-def routes_of(app: FastAPI) -> Counter[str]:
-    """How many routes answer to each `METHOD /path`; the names of path parameters make no difference."""
-    return Counter(
-        f"{method} {re.sub(r'{[^}]*}', '{}', route.path or '')}"
-        for route in iter_route_contexts(app.routes)
-        for method in route.methods or ["*"]
-    )
+def remove_post(connection: Connection, user_id: int, post_id: int) -> None:
+    raise_version(connection, user_id)
+    if not connection.execute(delete(Post).where(Post.id == post_id, Post.user_id == user_id)).rowcount:
+        raise HTTPException(404, "You have no post with this id.")
 
 
-def find_setup(name: str) -> Callable[[FastAPI], None]:
-    """`setup` of `extras/NAME`, or of any importable module if the name has a dot."""
-    module = name if "." in name.strip(".") else f"extras.{name}"
-    try:
-        setup = getattr(importlib.import_module(module), "setup", None)
-    except ModuleNotFoundError as error:
-        if not f"{module}.".startswith(f"{error.name}."):
-            stop(f"EXTRAS: '{name}' needs '{error.name}'. Run: pip install -r extras/requirements.txt")
-        setup = None
-    if setup:
-        return cast("Callable[[FastAPI], None]", setup)
-    folder = File(__file__).with_name("extras")
-    files = [file for pattern in ("*.py", "*/__init__.py") for file in folder.glob(pattern) if file.name[:5] != "test_"]
-    known = [file.stem.replace("__init__", file.parent.name) for file in files if "\ndef setup(" in file.read_text()]
-    stop(f"EXTRAS: there is no extra '{name}'. There are: {', '.join(sorted(known)) or 'none'}.")
-
-
-def load_extras(app: FastAPI, names: list[str]) -> None:
-    """Call each extra's `setup(app)`, in this order; whatever is wrong ends the start with one line."""
-    owners = dict.fromkeys(routes_of(app), "the core")
-    for name in names:
-        if names.count(name) > 1:
-            stop(f"EXTRAS: '{name}' is named twice.")
-        find_setup(name)(app)
-        for route, count in routes_of(app).items():
-            if count > 1:
-                stop(f"EXTRAS: '{name}' adds '{route}', which {owners.get(route, name)} has. Leave one of them out.")
-            owners.setdefault(route, name)
-
-
-load_extras(app, re.findall(r"[^,\s]+", os.environ.get("EXTRAS", "")))
-models.create_tables()
-gc.collect()
-gc.freeze()  # or each full collection walks all that the start made, and every request waits 50 ms for it
+if os.path.isdir(os.path.join(os.path.dirname(__file__), "extras")):
+    importlib.import_module("extras.door").load(app, DEFAULT_EXTRAS)
+if not any(route.path == "/" for route in iter_route_contexts(app.routes)):
+    app.add_api_route("/", lambda: RedirectResponse("docs"), include_in_schema=False)
+app.openapi()  # without the methods that come now
+for route in iter_route_contexts(app.routes):
+    if route.methods and "GET" in route.methods:
+        route.methods.add("HEAD")  # RFC 9110 section 9.3.2
+hooks.create_tables()
+app.middleware_stack = reduce(lambda stack, layer: layer(stack), hooks.layers, app.build_middleware_stack())

@@ -1,15 +1,16 @@
 """The View: what clients send and what they see."""
 
+import unicodedata
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 
+# The address in lower case; one message for all that is wrong, as email-validator's own quote the input.
 def normalize_email(address: str) -> str:
-    """The address in lower case; one message for all that is wrong, as email-validator's own quote the input."""
     try:
         # a test environment looks up nothing, and takes the demos' top-level domain `.test` (RFC 2606)
         return validate_email(address.lower(), test_environment=True).normalized
@@ -17,22 +18,46 @@ def normalize_email(address: str) -> str:
         raise PydanticCustomError("email", "This is not a valid email address") from None
 
 
-MAX_ID = 2**63 - 1
+# Its characters count as RFC 8265 has them: composed.
+def check_length(password: str) -> str:
+    if not 8 <= len(unicodedata.normalize("NFC", password)) <= 128:
+        raise PydanticCustomError("password_length", "A password has 8 to 128 characters")
+    return password
+
+
+# Pydantic would also take `+10`, `1_0` and `10.0`.
+def check_digits(number: Any) -> Any:
+    if isinstance(number, str) and not (number.isascii() and number.isdecimal()):
+        raise PydanticCustomError("int_parsing", "Send a whole number in the digits 0 to 9")
+    return number
+
+
+TRIMMED = StringConstraints(strip_whitespace=True, max_length=254)
+EMAIL = Field(examples=["ada@example.com"], json_schema_extra={"format": "email"})
+PASSWORD = Field(min_length=8, repr=False, examples=["correct horse battery"], json_schema_extra={"maxLength": 128})
+Email = Annotated[str, TRIMMED, AfterValidator(normalize_email), EMAIL]
+Password = Annotated[str, PASSWORD, AfterValidator(check_length)]
 Status = Literal["published", "draft"]
+Number = Annotated[int, BeforeValidator(check_digits)]
+MAX_ID = 2**63 - 1
+Id = Annotated[Number, Field(ge=1, le=MAX_ID)]
 
 
+# A misspelt field is an error: `stauts` would publish a draft.
 class Input(BaseModel):
-    """A misspelt field is an error: `stauts` would publish a draft."""
-
     model_config = ConfigDict(extra="forbid")
 
-
-EMAIL = Field(max_length=254, examples=["ada@example.com"], json_schema_extra={"format": "email"})
+    # Or each of 98,000 unknown fields would be an error to build and to tell.
+    @model_validator(mode="before")
+    @classmethod
+    def count_unknown_fields_once(cls, data: Any) -> Any:
+        unknown = data.keys() - cls.model_fields.keys() if isinstance(data, dict) else set()
+        return data if len(unknown) < 2 else {k: v for k, v in data.items() if k not in unknown} | {"": None}
 
 
 class Credentials(Input):
-    email: Annotated[str, EMAIL, AfterValidator(normalize_email)]
-    password: Annotated[str, Field(min_length=8, max_length=128, repr=False, examples=["correct horse battery"])]
+    email: Email
+    password: Password
 
 
 class NewPost(Input):
@@ -42,13 +67,12 @@ class NewPost(Input):
 
 class ListQuery(Input):
     status: Annotated[Status | None, Field(description="only these")] = None
-    limit: Annotated[int | None, Field(ge=1, le=1000, description="the most that a page has")] = None
-    before: Annotated[int | None, Field(ge=1, le=MAX_ID, description="only posts older than this postID")] = None
+    limit: Annotated[Number | None, Field(ge=1, le=1000, description="the most that a page has")] = None
+    before: Annotated[Id | None, Field(description="only posts older than this postID")] = None
 
 
+# RFC 6749 section 5.1. Extras may add fields.
 class AccessToken(BaseModel):
-    """RFC 6749 section 5.1. Extras may add fields."""
-
     model_config = ConfigDict(extra="allow")
 
     access_token: str
@@ -72,15 +96,3 @@ class Post(BaseModel):
 
 class Refusal(BaseModel):
     detail: str
-
-
-class FieldError(BaseModel):
-    type: str
-    loc: list[str | int]
-    msg: str
-
-
-class Invalid(BaseModel):
-    """What is wrong with each field, and nothing of what was sent."""
-
-    detail: list[FieldError]

@@ -4,13 +4,16 @@ Each run makes databases of its own and drops them.
 """
 
 import asyncio
+import getpass
 import importlib
 import json
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -20,8 +23,9 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -316,7 +320,7 @@ def test_an_unknown_email_and_a_wrong_password_cannot_be_told_apart(
         return key
 
     monkeypatch.setattr(core.auth, "derive_key", count)
-    monkeypatch.setattr(core.auth, "NOBODYS_HASH", core.auth.join_hash(b"salt", b"key"))
+    monkeypatch.setattr(core.auth, "NOBODYS_HASH", f"{core.auth.SCRYPT}$c2FsdA==$a2V5")
     wrong = client.post("/login", json={"email": email, "password": "wrong password"})
     unknown = client.post("/login", json={"email": new_email(), "password": "wrong password"})
     assert_refused(wrong, 401)
@@ -338,24 +342,25 @@ def test_a_login_renews_a_hash_whose_parameters_have_moved(
     monkeypatch.setattr(core.auth, "SCRYPT", "scrypt$5$8$1")
     for _ in range(2):
         assert client.post("/login", json={"email": email, "password": PASSWORD}).status_code == 200
-        assert core.auth.find_user(email).password_hash.startswith("scrypt$5$8$1$")
+        assert hash_of(core, email).startswith("scrypt$5$8$1$")
+
+
+def hash_of(core: ModuleType, email: str) -> str:
+    users = core.models.User
+    (row,) = core.models.fetch(sa.select(users.password_hash).where(users.email == email))
+    return str(row.password_hash)
+
+
+def transact(core: ModuleType, work: Callable[[Any], Any]) -> Any:
+    return core.models.transact(work, time.monotonic() + 5)
 
 
 def test_two_logins_at_once_may_renew_a_hash(core: ModuleType, quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     old = core.auth.hash_password(PASSWORD)
-    user_id, _ = core.models.transact(lambda tx: core.auth.open_account(tx, new_email(), old))
+    user_id, _ = transact(core, lambda tx: core.auth.open_account(tx, new_email(), old))
     monkeypatch.setattr(core.auth, "SCRYPT", "scrypt$5$8$1")
     for new in [core.auth.check_password(PASSWORD, old) for _ in range(2)]:
-        assert core.models.transact(lambda tx, new=new: core.auth.open_session(tx, user_id, old, new))
-
-
-def test_passwords_are_hashed_where_priorities_are_forbidden(core: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(_: int) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "nice", forbidden)
-    with ThreadPoolExecutor(1, initializer=core.auth.step_back) as hashers:
-        assert hashers.submit(lambda: "hashed").result() == "hashed"
+        assert transact(core, partial(core.auth.open_session, user_id=user_id, old_hash=old, new_hash=new))
 
 
 def test_no_connection_is_held_while_a_password_is_hashed(
@@ -578,11 +583,18 @@ def test_a_delete_with_a_body_too_large_deletes_nothing(client: TestClient, ada:
 
 
 @pytest.mark.parametrize("lie", [{}, {"Content-Length": "10"}])
-def test_an_endless_body_is_413_once_the_count_passes_the_limit(core: ModuleType, lie: dict[str, str]) -> None:
-    taken, _, sent = call_asgi(core, {"Content-Type": "application/json", **lie}, b"x" * 65_536)
+def test_an_endless_body_is_413_once_the_count_passes_the_limit(
+    client: TestClient, core: ModuleType, ada: dict[str, str], lie: dict[str, str]
+) -> None:
+    taken, _, sent = call_asgi(core, {"Content-Type": "application/json", **ada, **lie}, b"x" * 65_536)
     assert sent[0]["status"] == 413
     assert json.loads(b"".join(message["body"] for message in sent[1:]))["detail"]
     assert LIMIT < taken <= 2 * LIMIT
+
+
+def test_nothing_is_read_of_a_body_without_a_token(core: ModuleType) -> None:
+    taken, _, sent = call_asgi(core, {"Content-Type": "application/json"}, b"x" * 65_536)
+    assert (sent[0]["status"], taken) == (401, 0)
 
 
 def test_a_content_length_over_the_limit_is_413_before_any_of_the_body_is_read(core: ModuleType) -> None:
@@ -594,9 +606,11 @@ def test_a_content_length_over_the_limit_is_413_before_any_of_the_body_is_read(c
 
 
 def test_a_client_that_streams_without_end_reads_its_413(server: Server) -> None:
+    token = sign_up(server)["Authorization"].encode()
     with socket.create_connection(("127.0.0.1", server.base_url.port or 0)) as connection:
         connection.settimeout(10)
         connection.sendall(b"POST /addPost HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+        connection.sendall(b"Authorization: %b\r\n" % token)
         connection.sendall(b"Transfer-Encoding: chunked\r\n\r\n")
         with suppress(OSError):
             for _ in range(1000):
@@ -692,7 +706,7 @@ def test_a_second_list_comes_from_the_cache_for_300_seconds(
         clock(seconds)
         assert texts(client, ada) == ["hi"]
         reads.append(reads_of_posts(statements))
-    assert reads == [1, 1, 1, 2, 2]
+    assert reads == [2, 2, 2, 4, 4]  # two statements make a page
 
 
 def test_an_add_and_a_delete_show_in_the_very_next_list(client: TestClient, ada: dict[str, str]) -> None:
@@ -758,9 +772,22 @@ def test_a_list_that_is_too_large_for_the_cache_is_streamed_whole(
     sent = [f"{number} " + "x" * 1_000_000 for number in range(5)]
     for text in sent:
         add(client, ada, text)
-    before = core.pages.currsize
     assert texts(client, ada) == sent[::-1]
-    assert core.pages.currsize - before < 4_000_000
+
+
+@pytest.mark.parametrize(("first", "count", "size"), [(3, 512, 2048), (1, 16, 65_536)])
+def test_a_list_whose_sizes_sum_to_exactly_a_page_keeps_its_end(
+    client: TestClient, core: ModuleType, ada: dict[str, str], first: int, count: int, size: int
+) -> None:
+    add(client, ada, "0")
+    (user,) = core.models.fetch(sa.select(core.Post.user_id).order_by(core.Post.id.desc()).limit(1))
+    with core.models.engine.begin() as connection:
+        core.raise_version(connection, user.user_id)
+        for number in range(1, first + count):
+            text = str(number).ljust(size if number >= first else 1)
+            core.insert_post(connection, user.user_id, core.schemas.NewPost(text=text))
+    numbers = [int(text) for text in texts(client, ada)]
+    assert numbers == list(range(first + count))[::-1]
 
 
 def test_a_list_of_more_posts_than_a_page_holds_comes_whole(
@@ -768,12 +795,12 @@ def test_a_list_of_more_posts_than_a_page_holds_comes_whole(
 ) -> None:
     email = new_email()
     headers = sign_up(client, email)
-    user_id = core.auth.find_user(email).id
+    (user,) = core.models.fetch(sa.select(core.User.id).where(core.User.email == email))
     monkeypatch.setattr(core, "PAGE_POSTS", 100)
     for count in (99, 1, 1, 99, 1):  # up to a page, two, and beyond
         with core.models.engine.begin() as connection:
             for _ in range(count):
-                core.insert_post(connection, user_id, core.schemas.NewPost(text="hi"))
+                core.insert_post(connection, user.id, core.schemas.NewPost(text="hi"))
         core.pages.clear()
         ids = [post["postID"] for post in client.get("/getPosts", headers=headers).json()]
         assert ids == sorted(set(ids), reverse=True)
@@ -801,7 +828,111 @@ def test_the_greatest_id_is_merely_unknown(client: TestClient, ada: dict[str, st
     assert_refused(client.delete(f"/deletePost/{2**63 - 1}", headers=ada), 404)
 
 
+@pytest.mark.parametrize("post_id", ["1_0", "+10", "%2010", "10.0"])
+def test_an_id_is_digits_alone(client: TestClient, ada: dict[str, str], post_id: str) -> None:
+    assert fields_of(client.delete(f"/deletePost/{post_id}", headers=ada)) == {"postID"}
+    for field in ("limit", "before"):
+        assert fields_of(client.get(f"/getPosts?{field}={post_id.replace('+', '%2B')}", headers=ada)) == {field}
+
+
 # What holds everywhere
+
+
+def test_get_routes_answer_head_with_the_same_headers_and_no_body(client: TestClient, ada: dict[str, str]) -> None:
+    add(client, ada)
+    get, head = client.get("/getPosts", headers=ada), client.head("/getPosts", headers=ada)
+    assert (head.status_code, head.content) == (200, b"")
+    assert all_that_is_told(head)[2] == all_that_is_told(get)[2]
+    assert_refused(answer := client.post("/getPosts", headers=ada), 405)
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
+    assert client.head("/addPost").status_code == 405
+
+
+@pytest.mark.parametrize("match", ["*", '"other", *', "W/TAG"])
+def test_if_none_match_takes_a_star_and_a_weak_tag(client: TestClient, ada: dict[str, str], match: str) -> None:
+    tag = client.get("/getPosts", headers=ada).headers["etag"]
+    assert client.get("/getPosts", headers={**ada, "If-None-Match": match.replace("TAG", tag)}).status_code == 304
+
+
+def test_several_lines_of_if_none_match_are_one_list(client: TestClient, ada: dict[str, str]) -> None:
+    tag = client.get("/getPosts", headers=ada).headers["etag"]
+    lines = [*ada.items(), ("If-None-Match", '"other"'), ("If-None-Match", tag)]
+    assert client.get("/getPosts", headers=lines).status_code == 304
+
+
+def test_the_etag_changes_with_the_fields_of_a_post(
+    client: TestClient, core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag = client.get("/getPosts", headers=ada).headers["etag"]
+    monkeypatch.setattr(core.hooks, "post", type("RicherPost", (core.schemas.Post,), {}))
+    assert client.get("/getPosts", headers={**ada, "If-None-Match": tag}).status_code == 200
+
+
+def test_white_space_around_an_email_is_stripped(client: TestClient) -> None:
+    email = new_email()
+    sign_up(client, f" {email}\t")
+    assert client.post("/login", json={"email": f"{email} ", "password": PASSWORD}).status_code == 200
+
+
+def test_a_password_counts_composed_and_any_space_is_a_space(client: TestClient) -> None:
+    email = new_email()
+    assert client.post("/signup", json={"email": email, "password": "cafe\u0301\u00a0noir"}).status_code == 201
+    assert client.post("/login", json={"email": email, "password": "caf\u00e9 noir"}).status_code == 200
+    assert fields_of(client.post("/login", json={"email": email, "password": "e\u0301" * 7})) == {"password"}
+
+
+def test_a_password_that_was_hashed_as_typed_still_opens_its_account_and_is_renewed(
+    client: TestClient, core: ModuleType
+) -> None:
+    email, typed = new_email(), "cafe\u0301 noir"
+    key = core.auth.b64encode(core.auth.derive_key(typed, core.auth.SCRYPT, b"salt")).decode()
+    old = f"{core.auth.SCRYPT}$c2FsdA==${key}"
+    transact(core, lambda tx: core.auth.open_account(tx, email, old))
+    for password in (typed, "caf\u00e9 noir"):  # the second only once the first has renewed it
+        assert client.post("/login", json={"email": email, "password": password}).status_code == 200
+    assert hash_of(core, email) != old
+
+
+def test_a_token_with_quotes_or_bearer_twice_is_told_apart(client: TestClient, ada: dict[str, str]) -> None:
+    token = ada["Authorization"].removeprefix("Bearer ")
+    for header in (f"Bearer Bearer {token}", f'Bearer "{token}"'):
+        answer = client.get("/getPosts", headers={"Authorization": header})
+        assert_refused(answer, 401)
+        assert "without quotes" in answer.json()["detail"]
+
+
+def test_many_unknown_fields_are_told_once(client: TestClient, ada: dict[str, str]) -> None:
+    body = json.dumps({"text": "hi"} | {f"field{number}": 1 for number in range(40_000)})
+    answer = client.post("/addPost", content=body, headers={**ada, "Content-Type": "application/json"})
+    assert fields_of(answer) == {"body"}
+    assert len(answer.content) < 1000
+
+
+def test_json_in_another_encoding_than_utf_8_is_400_and_a_bom_is_taken(client: TestClient, ada: dict[str, str]) -> None:
+    headers = {**ada, "Content-Type": "application/json"}
+    for encoding in ("utf-16", "utf-16-le", "utf-32"):
+        assert_refused(client.post("/addPost", content='{"text": "hi"}'.encode(encoding), headers=headers), 400)
+    assert client.post("/addPost", content='{"text": "hi"}'.encode("utf-8-sig"), headers=headers).status_code == 201
+
+
+@pytest.mark.parametrize("head", ["Connection: Upgrade\r\nUpgrade: h2c", "Upgrade: h2c"])
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_body_after_upgrade_is_refused_and_never_run_as_a_request(server: Server, head: str, apart: bool) -> None:
+    victim = sign_up(server)
+    inner = f"GET /getPosts HTTP/1.1\r\nHost: x\r\nAuthorization: {victim['Authorization']}\r\n\r\n".encode()
+    outer = f"POST /addPost HTTP/1.1\r\nHost: x\r\n{head}\r\nContent-Length: {len(inner)}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", server.base_url.port or 0)) as connection:
+        connection.settimeout(10)
+        with suppress(OSError):
+            for part in (outer, inner) if apart else (outer + inner,):
+                connection.sendall(part)
+        answer = b""
+        with suppress(ConnectionResetError):
+            while received := connection.recv(65_536):
+                answer += received
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"without 'Upgrade'" in answer
 
 
 def test_what_is_not_there_is_refused_in_json(client: TestClient) -> None:
@@ -819,17 +950,6 @@ def test_an_error_of_ours_shows_nothing_of_itself(
     answer = client.post("/addPost", json={"text": "hi"}, headers=ada)
     assert_refused(answer, 500)
     assert "division" not in answer.text
-
-
-def test_a_failing_write_does_not_fail_its_neighbours(core: ModuleType, quick: None) -> None:
-    def fail(_: object) -> None:
-        raise ArithmeticError
-
-    user_id, _ = core.models.transact(lambda tx: core.auth.open_account(tx, new_email(), "hash"))
-    insert = partial(core.insert_post, user_id=user_id, post=core.schemas.NewPost(text="hi"))
-    first, failure, second = core.models.commit([(user_id, insert), (None, fail), (user_id, insert)])
-    assert second > first > 0
-    assert isinstance(failure, ArithmeticError)
 
 
 def test_events_are_logged_in_a_line_each_with_the_account(
@@ -924,7 +1044,7 @@ def test_50_logins_at_once_succeed_while_others_read(server: Server) -> None:
 def test_past_a_short_queue_of_logins_the_others_are_503(
     client: TestClient, core: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core.auth, "HASHES_WAITING", 0)
+    monkeypatch.setattr(core.auth, "PATIENCE", -1)
     answer = client.post("/login", json={"email": new_email(), "password": PASSWORD})
     assert_refused(answer, 503)
     assert int(answer.headers["retry-after"]) > 0
@@ -1169,6 +1289,447 @@ def test_sigterm_lets_a_running_request_finish() -> None:
         server.process.wait(10)
 
 
+@pytest.fixture
+def late(core: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets so much time pass that each deadline that runs is over."""
+    monotonic, passed = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + passed[0])
+
+    def pass_by() -> None:
+        passed[0] += core.models.DEADLINE + 1
+
+    return pass_by
+
+
+@contextmanager
+def hold(executor: ThreadPoolExecutor) -> Iterator[Callable[[], bool]]:
+    """Give nobody a thread until the block ends; tells whether somebody waits for one."""
+    free, held = threading.Event(), threading.Barrier(executor._max_workers + 1)
+    for _ in range(executor._max_workers):
+        executor.submit(lambda: held.wait(30) + free.wait(30))
+    held.wait(30)
+    try:
+        yield lambda: executor._work_queue.qsize() > 0
+    finally:
+        free.set()
+
+
+def send(client: httpx2.Client, headers: dict[str, str], route: str, post_id: int = 0) -> httpx2.Response:
+    if route == "/addPost":
+        return client.post(route, json={"text": "more"}, headers=headers)
+    if route == "/getPosts":
+        return client.get(route, headers=headers)
+    return client.delete(f"{route}/{post_id}", headers=headers)
+
+
+@pytest.mark.parametrize("route", ["/addPost", "/getPosts", "/deletePost"])
+def test_a_request_that_waits_too_long_is_503_and_never_begun(
+    client: TestClient, core: ModuleType, ada: dict[str, str], late: Callable[[], None], route: str
+) -> None:
+    post_id = add(client, ada, "before")
+    with ThreadPoolExecutor(1) as sender:
+        with hold(core.models.readers if route == "/getPosts" else core.models.writers) as waits:
+            answer = sender.submit(send, client, ada, route, post_id)
+            wait_until(waits)
+            late()
+        assert_refused(answer.result(), 503)
+    assert texts(client, ada) == ["before"]
+
+
+def test_a_write_that_takes_too_long_is_503_and_rolled_back(
+    client: TestClient, core: ModuleType, ada: dict[str, str], late: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etag = client.get("/getPosts", headers=ada).headers["etag"]
+    with monkeypatch.context() as patch:
+        patch.setattr(core.hooks, "on_post", [lambda *_: late()])
+        assert_refused(send(client, ada, "/addPost"), 503)
+    answer = client.get("/getPosts", headers=ada)
+    assert (answer.json(), answer.headers["etag"]) == ([], etag)
+
+
+def test_an_account_that_is_locked_elsewhere_waits_alone_and_holds_one_thread(
+    client: TestClient, core: ModuleType, ada: dict[str, str], bob: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if core.models.SQLITE:
+        pytest.skip("SQLite locks no single rows")
+    asked, begun, most = [], [], 0
+    transact = core.models.transact
+
+    async def on_account(_: object, account: Any) -> None:
+        asked.append(account.id)
+
+    def watch(*args: Any) -> Any:
+        nonlocal most
+        begun.append(args)
+        most = max(most, len(begun))
+        try:
+            return transact(*args)
+        finally:
+            begun.remove(args)
+
+    monkeypatch.setattr(core.hooks, "on_account", [on_account])
+    monkeypatch.setattr(core.models, "transact", watch)
+    texts(client, ada)
+    with ThreadPoolExecutor(5) as senders:
+        with core.models.engine.connect() as connection:
+            connection.execute(sa.select(core.User.id).where(core.User.id == asked.pop()).with_for_update())
+            answers = [senders.submit(send, client, ada, "/addPost") for _ in range(5)]
+            wait_until(lambda: len(asked) == 5)
+            for _ in range(10):
+                add(client, bob)
+            assert len(begun) == 1
+        assert {each.result().status_code for each in answers} == {201}
+    assert most <= 2  # one of ada's and one of bob's
+    assert len(texts(client, ada)) == 5
+
+
+FORK = """
+import os, sys, threading
+import app, auth, models
+from fastapi.testclient import TestClient
+from test_app import add, sign_up, texts
+
+assert threading.active_count() == 1, "the import has started a thread"
+auth.SCRYPT = "scrypt$4$8$1"
+with models.engine.connect() as connection:
+    connection.exec_driver_sql("SELECT 1")
+for child in range(4):
+    if not os.fork():
+        assert models.engine.pool.checkedin() == 0, "a connection has come along"
+        with TestClient(app.app) as client:
+            for number in range(3):
+                headers = sign_up(client)
+                for text in "abc":
+                    add(client, headers, text)
+                    assert texts(client, headers)[0] == text
+        os._exit(0)
+assert [os.wait()[1] for _ in range(4)] == [0] * 4
+"""
+
+
+def test_processes_that_are_forked_after_the_import_share_no_connection() -> None:
+    with new_database() as url:
+        environment = {**os.environ, "DATABASE_URL": url}
+        done = subprocess.run([sys.executable, "-c", FORK], cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def private_servers(count: int, *options: str) -> Iterator[list[int]]:
+    """The ports of so many servers of MariaDB with an empty database `posts` and a user `posts`, who is no admin."""
+    if not SERVER.startswith(("mysql", "mariadb")):
+        pytest.skip("SQLite has no server")
+    if not (shutil.which("mariadbd") and shutil.which("mariadb-install-db")):
+        pytest.skip("it needs the programs of MariaDB's server")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+        common = ["--no-defaults", f"--user={getpass.getuser()}", "--innodb-log-file-size=8M"]
+        install = ["mariadb-install-db", *common, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run([*install, f"--datadir={folder}/0"], check=True, capture_output=True)
+        for number in range(1, count):
+            shutil.copytree(f"{folder}/0", f"{folder}/{number}")
+        ports = []
+        for number in range(count):
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                ports.append(free.getsockname()[1])
+            place = [f"--datadir={folder}/{number}", f"--socket={folder}/{number}.sock", f"--port={ports[-1]}"]
+            command = ["mariadbd", *common, *place, "--bind-address=127.0.0.1", "--skip-name-resolve", *options]
+            server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            running.callback(server.wait, 30)
+            running.callback(server.terminate)
+        for port in ports:
+            wait_until(partial(can_connect, port))
+            as_root(port, "CREATE DATABASE posts", "GRANT ALL ON posts.* TO posts@127.0.0.1 IDENTIFIED BY ''")
+        yield ports
+
+
+def can_connect(port: int) -> bool:
+    with suppress(sa.exc.OperationalError):
+        as_root(port)
+        return True
+    return False
+
+
+def as_root(port: int, *statements: str) -> None:
+    url = f"mysql+pymysql://root@127.0.0.1:{port}"
+    with sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool).connect() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def test_after_a_failover_writes_succeed_within_5_seconds_and_show_in_the_lists(core: ModuleType) -> None:
+    with private_servers(2) as (old, new):
+        proxy = Proxy(("127.0.0.1", old))
+        with serve(f"mysql://posts@127.0.0.1:{proxy.port}/posts") as server:
+            accounts = [sign_up(server) for _ in range(4)]
+            jobs = [adding(headers, "hi") for headers in accounts * 4]
+            assert at_once(jobs, str(server.base_url)) == {201: 16}  # on many connections
+            for headers in accounts:
+                assert texts(server, headers) == ["hi"] * 4
+            replicate(core.models.Base.metadata, old, new)
+            as_root(old, "SET GLOBAL read_only = 1")
+            proxy.target = ("127.0.0.1", new)
+            start = time.monotonic()
+            wait_until(lambda: send(server, accounts[0], "/addPost").status_code == 201)
+            assert time.monotonic() - start < 5
+            assert len(texts(server, accounts[0])) == 5
+            assert at_once(jobs, str(server.base_url)) == {201: 16}
+            assert [len(texts(server, headers)) for headers in accounts] == [9, 8, 8, 8]
+        proxy.stop()
+
+
+def replicate(metadata: sa.MetaData, old: int, new: int) -> None:
+    source, target = (sa.create_engine(f"mysql+pymysql://posts@127.0.0.1:{port}/posts") for port in (old, new))
+    metadata.create_all(target)
+    with source.connect() as reader, target.begin() as writer:
+        for table in metadata.sorted_tables:
+            if rows := reader.execute(sa.select(table)).mappings().all():
+                writer.execute(sa.insert(table), [dict(row) for row in rows])
+    source.dispose()
+    target.dispose()
+
+
+def test_mysql_lets_go_of_a_service_whose_host_is_frozen(core: ModuleType) -> None:
+    if core.models.SQLITE:
+        pytest.skip("of MySQL alone")
+    with core.models.engine.connect() as connection:  # and so of its locks
+        assert 0 < connection.exec_driver_sql("SELECT @@wait_timeout").scalar_one() <= 60
+
+
+def test_a_server_that_refuses_the_largest_post_ends_the_start(
+    core: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if core.models.SQLITE:
+        pytest.skip("SQLite has no such limit")
+    monkeypatch.setattr(core.models, "PACKET", 2**40)
+    with pytest.raises(SystemExit) as end:
+        core.models.create_tables()
+    assert end.value.code == 3
+    assert re.fullmatch("DATABASE_URL .+ max_allowed_packet is .+\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("damage", "lacking"),
+    [
+        ("CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(9))", "users.created_at, users.email, "),
+        ("ALTER TABLE posts RENAME COLUMN text TO words", "posts.text: "),
+    ],
+)
+def test_tables_of_another_shape_end_the_start_with_one_line(core: ModuleType, damage: str, lacking: str) -> None:
+    with new_database() as url:
+        engine = sa.create_engine(url, poolclass=sa.NullPool)
+        if damage.startswith("ALTER"):
+            core.models.Base.metadata.create_all(engine)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(damage)
+        start = time.monotonic()
+        line = failing_start(DATABASE_URL=url)
+        assert time.monotonic() - start < 5
+        assert f"lack {lacking}" in line
+        assert "migrations" in line
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_once_its_file_is_gone_each_write_is_503_and_the_log_says_to_restart(tmp_path: Path, replaced: bool) -> None:
+    if SERVER.startswith(("mysql", "mariadb")):
+        pytest.skip("of SQLite alone")
+    with new_database() as url, serve(url) as server:
+        file = url.removeprefix("sqlite:///")
+        email = new_email()
+        headers = sign_up(server, email)
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(tmp_path / "backup")) as backup:
+            source.backup(backup)
+        os.remove(file)
+        if replaced:
+            shutil.copy(tmp_path / "backup", file)
+        for _ in range(2):
+            jobs = [logging_in(email)] + [adding(headers, "hi")] * 8
+            assert at_once(jobs, str(server.base_url)) == {503: 9}
+        assert len(re.findall("database failure: .+: restart the service", server.log)) == 18
+        assert os.path.exists(file) == replaced  # none is made that would be taken for it
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_connection_lost_during_commit_is_503_and_the_log_says_what_that_means(
+    client: TestClient,
+    core: ModuleType,
+    ada: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    written: bool,
+) -> None:
+    commit = core.models.engine.dialect.do_commit
+
+    def lose(connection: Any) -> None:
+        if written:
+            commit(connection)
+        hang_up(connection)
+        commit(connection)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(core.models.engine.dialect, "do_commit", lose)
+        answer = send(client, ada, "/addPost")
+    assert_refused(answer, 503)
+    assert "Look whether it is there" in answer.text
+    assert "may have been written" in caplog.text
+    assert texts(client, ada) == ["more"] * written
+
+
+def hang_up(connection: Any) -> None:
+    """Cut the driver's connection; the pool may have it, or a cursor."""
+    owner = "driver_connection" if hasattr(connection, "driver_connection") else "connection"
+    connection = getattr(connection, owner, connection)
+    if hasattr(connection, "_sock"):
+        connection._sock.shutdown(socket.SHUT_RDWR)
+    else:
+        connection.rollback()
+        connection.close()
+
+
+def test_a_commit_that_fails_is_503_and_not_written(
+    client: TestClient,
+    core: ModuleType,
+    ada: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(core.models.engine.dialect, "do_commit", partial(fail, core))
+        answer = send(client, ada, "/addPost")
+    assert_refused(answer, 503)
+    assert "nothing was saved" in answer.text
+    assert "may have been written" not in caplog.text
+    assert texts(client, ada) == []
+
+
+def fail(core: ModuleType, *_: object) -> None:
+    """What a driver says when it cannot do it."""
+    raise core.models.engine.dialect.loaded_dbapi.OperationalError(1030, "Got error 28 from storage engine")
+
+
+@pytest.mark.parametrize("code", [1020, 1205, 1213])
+def test_a_write_that_meets_a_conflict_is_run_again_until_its_deadline(
+    client: TestClient,
+    core: ModuleType,
+    ada: dict[str, str],
+    late: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+) -> None:
+    dialect = core.models.engine.dialect
+    execute, conflicts = dialect.do_execute, [lambda: None] * 2
+
+    def meet(cursor: Any, statement: str, *args: Any) -> None:
+        if "INSERT INTO posts" in statement and conflicts:
+            conflicts.pop()()
+            raise dialect.loaded_dbapi.OperationalError(code, "Try restarting transaction")
+        execute(cursor, statement, *args)
+
+    monkeypatch.setattr(dialect, "do_execute", meet)
+    assert send(client, ada, "/addPost").status_code == 201
+    assert texts(client, ada) == ["more"]
+    conflicts += [late] * 100
+    assert_refused(send(client, ada, "/addPost"), 503)
+    assert len(conflicts) > 90
+    conflicts.clear()
+    assert texts(client, ada) == ["more"]
+
+
+class Faults:
+    """Things that happen to the driver at a statement, COMMIT and ROLLBACK among them, or at it and all that follow."""
+
+    def __init__(self, core: ModuleType, late: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.core, self.late = core, late
+        self.kind, self.number, self.once, self.statements, self.hit_commit = "", 0, True, 0, False
+        dialect = core.models.engine.dialect
+        for name in ("do_execute", "do_commit", "do_rollback"):
+            monkeypatch.setattr(dialect, name, partial(self.run, name, getattr(dialect, name)))
+
+    @contextmanager
+    def at(self, number: int = 0, kind: str = "", once: bool = True) -> Iterator[None]:
+        self.kind, self.number, self.once, self.statements, self.hit_commit = kind, number, once, 0, False
+        yield
+        self.kind = ""
+
+    def run(self, name: str, do: Callable[..., None], target: Any, *args: Any) -> None:
+        distance = self.statements - self.number
+        self.statements += 1
+        if not self.kind or distance < 0 or (distance and self.once):
+            return do(target, *args)
+        self.hit_commit |= name == "do_commit"
+        if self.kind == "refused":
+            fail(self.core)
+        if self.kind == "lost after":
+            do(target, *args)
+        if self.kind.startswith("lost"):
+            hang_up(target)
+        do(target, *args)
+        self.late()
+
+
+# The rows that a request brings and takes away.
+CHANGES = {
+    "/signup": ["+tokens", "+users"],
+    "/login": ["+tokens"],
+    "/addPost": ["+posts", "+users", "-users"],
+    "/getPosts": [],
+    "/deletePost": ["+users", "-posts", "-users"],
+}
+KINDS = ("refused", "lost before", "lost after", "late")
+
+
+@pytest.mark.parametrize("route", CHANGES)
+def test_at_whatever_statement_the_database_fails_what_was_answered_is_what_is_there(
+    client: TestClient, core: ModuleType, late: Callable[[], None], monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
+    email, bob = new_email(), new_email()
+    ada = sign_up(client, email)
+    add(client, sign_up(client, bob))
+    faults = Faults(core, late, monkeypatch)
+    engine = sa.create_engine(core.models.engine.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    database = engine.connect()
+
+    def attempt(*fault: Any) -> tuple[int, list[str]]:
+        """The status, and what has changed."""
+        post_id = add(client, ada) if route == "/deletePost" else 0
+        core.pages.clear()
+        before = rows_since(core, database, email)
+        with faults.at(*fault):
+            if route in {"/signup", "/login"}:
+                credentials = {"email": email if route == "/login" else new_email(), "password": PASSWORD}
+                status = client.post(route, json=credentials).status_code
+            else:
+                status = send(client, ada, route, post_id).status_code
+        after = rows_since(core, database, email)
+        assert not [row for row in before ^ after if bob in row]
+        return status, sorted([f"+{row[1]}" for row in after - before] + [f"-{row[1]}" for row in before - after])
+
+    good, changes = attempt()
+    assert (good < 300, changes) == (True, CHANGES[route])
+    for fault in product(range(faults.statements), KINDS, (True, False)):
+        status, changes = attempt(*fault)
+        assert status in {good, 503}
+        written = status == good or (faults.hit_commit and fault[1] == "lost after")
+        assert changes == (CHANGES[route] if written else []), fault
+        assert attempt() == (good, CHANGES[route]), fault
+    database.close()
+
+
+def rows_since(core: ModuleType, database: sa.Connection, email: str) -> set[tuple[Any, ...]]:
+    """The account's and those of later ones, as another client sees them: whose, of which table, and its values."""
+    User, Token, Post = core.models.User, core.models.Token, core.models.Post
+    first = sa.select(User.id).where(User.email == email).scalar_subquery()
+    queries = {
+        "users": sa.select(User.email, User.__table__),
+        "tokens": sa.select(User.email, Token.__table__).join_from(User, Token),
+        "posts": sa.select(User.email, Post.__table__).join_from(User, Post),
+    }
+    return {
+        (row[0], table, *row[1:])
+        for table, query in queries.items()
+        for row in database.execute(query.where(User.id >= first))
+    }
+
+
 # The start
 
 
@@ -1192,17 +1753,6 @@ def test_a_database_url_that_is_none_ends_the_start(
     assert re.fullmatch("DATABASE_URL is none of .+\n", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("seconds", ["0", "-1", "a day", "1e3", "9999999999"])
-def test_a_wrong_token_ttl_ends_the_start(
-    core: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, seconds: str
-) -> None:
-    monkeypatch.setenv("TOKEN_TTL", seconds)
-    with pytest.raises(SystemExit) as end:
-        core.auth.read_token_ttl()
-    assert end.value.code == 3
-    assert re.fullmatch("TOKEN_TTL is .+\n", capsys.readouterr().err)
-
-
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -1214,7 +1764,7 @@ def test_a_wrong_token_ttl_ends_the_start(
         ("DATABASE_URL", "mysql://ada@127.0.0.1:1/posts?password=geheim&no_such_option=1"),
         ("DATABASE_URL", "mysql://ada:geheim@127.0.0.1:1/posts?ssl_ca=/no/such/file"),
         ("DATABASE_URL", f"mysql://ada:geheim@{'x' * 64}.example/posts"),
-        ("TOKEN_TTL", "a day"),
+        *(("TOKEN_TTL", seconds) for seconds in ("0", "-1", "a day", "1e3", "9999999999")),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_one_line(variable: str, value: str) -> None:
@@ -1312,7 +1862,7 @@ def count() -> int:
 def setup(app: FastAPI) -> None:
     @app.get("/hello")
     async def hello() -> dict[str, int]:
-        return {"visits": await models.in_thread(count)}
+        return {"visits": await models.read(count)}
 
     @app.post("/hello")
     async def greet(name: dict[str, str]) -> None: ...

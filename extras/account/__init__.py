@@ -43,7 +43,6 @@ import re
 
 from fastapi import FastAPI
 
-import auth
 import models
 
 from . import deletion, export, password, refresh, sessions
@@ -55,7 +54,7 @@ def setup(app: FastAPI) -> None:
     if not re.fullmatch("[1-9][0-9]{0,8}", value):
         models.stop("ACCOUNT_REFRESH_TTL is the lifetime of a refresh token in seconds: a number from 1 to 999999999.")
     ttl = int(value)
-    auth.on_token.append(lambda tx, user_id, token_id: refresh.give_refresh_token(tx, user_id, token_id, ttl))
+    models.hooks.on_token.append(lambda tx, user_id, token_id: refresh.give_refresh_token(tx, user_id, token_id, ttl))
     note_use()
     refresh.document(app)
     for part in (refresh, sessions, password, deletion, export):

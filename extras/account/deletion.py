@@ -8,20 +8,21 @@ import schemas
 from auth import CurrentUser, log
 from models import Post, User, write
 
-from .password import WRONG_PASSWORD, Password, confirm
+from .password import WRONG_PASSWORD, confirm
 
 POSTS_AT_ONCE = 50  # in one transaction of a deletion, as each may hold 1 MB
 
 
 class Farewell(schemas.Input):
-    password: Password
+    password: schemas.Password
 
 
-router = APIRouter()
+router = APIRouter(route_class=core.Route)
 
 
 def remove_some_posts(connection: Connection, user_id: int) -> bool:
     """Whether there were any."""
+    core.raise_version(connection, user_id)
     ids = connection.execute(select(Post.id).where(Post.user_id == user_id).limit(POSTS_AT_ONCE)).scalars().all()
     connection.execute(delete(Post).where(Post.id.in_(ids)))
     return bool(ids)
@@ -35,12 +36,12 @@ def remove_account(connection: Connection, user_id: int) -> None:
     "/deleteAccount",
     status_code=204,
     summary="Delete your account, with all that it holds",
-    responses=core.refusals(400, 401, 422) | WRONG_PASSWORD,
+    responses=core.refusals(400, 401) | WRONG_PASSWORD,
 )
 async def delete_account(body: Farewell, user: CurrentUser) -> None:
     """At once, and for good."""
     await confirm(user, body.password)
-    while await write(lambda tx: remove_some_posts(tx, user.id), posts_of=user.id):
+    while await write(lambda tx: remove_some_posts(tx, user.id), user.id):
         pass
-    await write(lambda tx: remove_account(tx, user.id))
+    await write(lambda tx: remove_account(tx, user.id), user.id)
     log.info("deleteAccount account=%d", user.id)

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from fastapi import APIRouter, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
@@ -13,7 +12,7 @@ import auth
 import models
 import schemas
 from auth import CurrentUser
-from models import User, in_thread
+from models import User, read
 
 from .sessions import SESSIONS, SessionOut, read_sessions
 
@@ -31,7 +30,7 @@ class Export(BaseModel):
     posts: list[schemas.Post]
 
 
-router = APIRouter()
+router = APIRouter(route_class=core.Route)
 
 
 def read_owner(user_id: int) -> Owner | None:
@@ -45,17 +44,18 @@ def read_owner(user_id: int) -> Owner | None:
 )
 async def export_data(user: CurrentUser) -> Response:
     """But for the password's hash and the tokens' digests."""
-    owner, sessions = await in_thread(read_owner, user.id), await in_thread(read_sessions, user)
+    owner, sessions = await read(read_owner, user.id), await read(read_sessions, user)
     if not owner:
         raise auth.unauthorized("The account is gone.", "invalid_token")
     headers = {"Content-Disposition": 'attachment; filename="posts-export.json"', "Cache-Control": "no-store"}
-    return StreamingResponse(stream_export(user.id, owner, sessions), 200, headers, "application/json")
+    page = await read(core.page_of_posts, user.id, user.posts_version, None, core.PAGE_POSTS, schemas.MAX_ID)
+    return core.PatientResponse(stream_export(user, owner, sessions, page), 200, headers, "application/json")
 
 
-async def stream_export(user_id: int, owner: Owner, sessions: list[SessionOut]) -> AsyncIterator[bytes]:
+async def stream_export(
+    user: auth.Account, owner: Owner, sessions: list[SessionOut], page: core.Page
+) -> AsyncIterator[bytes | memoryview]:
     yield b'{"account":%b,"sessions":%b,"posts":' % (owner.model_dump_json().encode(), SESSIONS.dump_json(sessions))
-    newest = (user_id, 0, None, core.PAGE_POSTS, schemas.MAX_ID)
-    page = await in_thread(core.page_of_posts.__wrapped__, *newest)  # past the cache, which it would flush
-    async for part in core.stream_posts(page, user_id, None):
+    async for part in core.in_pieces(page, user, None, whole=True):
         yield part
     yield b"}"

@@ -4,13 +4,14 @@ import asyncio
 from contextlib import suppress
 
 from cachetools import TTLCache
+from fastapi import Request
 from sqlalchemy import bindparam, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 import auth
 import models
-from models import write
+from models import hooks, write
 
 from .sessions import SESSION_OF
 from .tables import Session
@@ -23,21 +24,19 @@ NOTE = (
 
 
 def note_use() -> None:
-    """Have each look-up of a token write down its session's use: in the background, at most once a minute."""
-    look_up = auth.look_up
+    """Have each use of a token written down for its session: in the background, at most once a minute."""
     noted: TTLCache[int, bool] = TTLCache(2**14, NOTE_EVERY)
     tasks: set[asyncio.Task[None]] = set()  # or they may be collected before they have run
 
-    async def note(token_id: int) -> None:
-        with suppress(DBAPIError, PoolTimeoutError, TimeoutError):  # the next minute has its own
-            await write(lambda tx: tx.execute(NOTE, {"token_id": token_id, "now": models.now()}).close())
+    async def note(account: auth.Account) -> None:
+        values = {"token_id": account.token_id, "now": models.now()}
+        with suppress(DBAPIError, PoolTimeoutError, models.Unavailable):  # the next minute has its own
+            await write(lambda tx: tx.execute(NOTE, values).close(), account.id)
 
-    async def look_up_and_note(digest: str) -> auth.Account | None:
-        account = await look_up(digest)
-        if account and account.token_id not in noted:
+    async def note_now_and_then(_: Request, account: auth.Account) -> None:
+        if account.token_id not in noted:
             noted[account.token_id] = True
-            tasks.add(task := asyncio.create_task(note(account.token_id)))
+            tasks.add(task := asyncio.create_task(note(account)))
             task.add_done_callback(tasks.discard)
-        return account
 
-    auth.look_up = look_up_and_note  # type: ignore[assignment]
+    hooks.on_account.append(note_now_and_then)

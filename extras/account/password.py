@@ -11,23 +11,21 @@ import auth
 import models
 import schemas
 from auth import CurrentUser, log
-from models import User, in_thread, write
+from models import User, read, write
 
 from .sessions import LOCK, current_session, end_all, live_tokens
 
-Password = Annotated[str, Field(min_length=8, max_length=128, repr=False, examples=["correct horse battery"])]
-
 
 class NewPassword(schemas.Input):
-    current_password: Password
-    new_password: Annotated[Password, Field(examples=["battery staple correct"])]
+    current_password: schemas.Password
+    new_password: Annotated[schemas.Password, Field(examples=["battery staple correct"])]
 
 
 WRONG_PASSWORD: dict[int | str, dict[str, Any]] = {
     403: {"description": "The password is wrong", "model": schemas.Refusal}
 }
 
-router = APIRouter()
+router = APIRouter(route_class=core.Route)
 
 
 def find_hash(user_id: int) -> str:
@@ -37,7 +35,7 @@ def find_hash(user_id: int) -> str:
 
 async def confirm(user: auth.Account, password: str) -> str:
     """The hash of the account's password; 403 if that is another."""
-    old_hash = await in_thread(find_hash, user.id)
+    old_hash = await read(find_hash, user.id)
     if not await auth.in_hasher(auth.check_password, password, old_hash):
         log.warning("wrong password account=%d", user.id)
         raise HTTPException(403, "The password is wrong.")
@@ -45,8 +43,7 @@ async def confirm(user: auth.Account, password: str) -> str:
 
 
 def replace_password(connection: Connection, user: auth.Account, old_hash: str, new_hash: str) -> bool:
-    hashes = {"user_id": user.id, "old_hash": old_hash, "new_hash": new_hash}
-    if not connection.execute(auth.KEEP_HASH, hashes).rowcount:
+    if not auth.keep_hash(connection, user.id, old_hash, new_hash):
         return False
     session_id = current_session(connection, user.token_id) or 0
     connection.execute(LOCK, {"session": session_id, "owner_id": user.id})
@@ -58,12 +55,12 @@ def replace_password(connection: Connection, user: auth.Account, old_hash: str, 
     "/changePassword",
     status_code=204,
     summary="Change your password",
-    responses=core.refusals(400, 401, 422) | WRONG_PASSWORD,
+    responses=core.refusals(400, 401) | WRONG_PASSWORD,
 )
 async def change_password(body: NewPassword, user: CurrentUser) -> None:
     """Your other sessions end, this one stays."""
     old_hash = await confirm(user, body.current_password)
     new_hash = await auth.in_hasher(auth.hash_password, body.new_password)
-    if not await write(lambda tx: replace_password(tx, user, old_hash, new_hash)):
+    if not await write(lambda tx: replace_password(tx, user, old_hash, new_hash), user.id):
         raise HTTPException(403, "The password has been changed meanwhile.")
     log.info("changePassword account=%d", user.id)

@@ -28,7 +28,7 @@ UNTRADED: dict[int | str, dict[str, Any]] = {
     401: {"description": "The refresh token is unknown, used or expired", "model": schemas.Refusal}
 }
 
-router = APIRouter()
+router = APIRouter(route_class=core.Route)
 
 traded: ContextVar[int | None] = ContextVar("traded", default=None)  # the session that a trade goes on with
 
@@ -39,7 +39,6 @@ PROLONG = (
     .where(Session.id == bindparam("session"))
     .values(last_used_at=bindparam("now"), expires_at=bindparam("until"))
 )
-INSERT_SESSION, INSERT_REFRESH_TOKEN = insert(Session), insert(RefreshToken)
 
 
 def give_refresh_token(connection: Connection, user_id: int, token_id: int, ttl: int) -> dict[str, Any]:
@@ -52,10 +51,10 @@ def give_refresh_token(connection: Connection, user_id: int, token_id: int, ttl:
     else:
         connection.execute(CLEAR_SESSIONS, {"user_id": user_id, "now": time})
         values = {"user_id": user_id, "created_at": time, "last_used_at": time, "expires_at": until}
-        session_id = models.inserted_id(connection, INSERT_SESSION, values)
+        session_id = connection.execute(insert(Session), values).lastrowid
     token = secrets.token_urlsafe(32)
     values = {"session_id": session_id, "token_id": token_id, "expires_at": time + ttl * 1000}
-    connection.execute(INSERT_REFRESH_TOKEN, {**values, "digest": auth.digest(token)})
+    connection.execute(insert(RefreshToken), {**values, "digest": auth.digest(token)})
     return {"refresh_token": token}
 
 
@@ -101,7 +100,7 @@ def trade(connection: Connection, shown: str) -> dict[str, Any] | str | ShownAga
         end_session(connection, found.user_id, found.id)
         return ShownAgain(found.user_id, found.id)
     connection.execute(SHORTEN, {"token_id": found.token_id, "until": time + GRACE})
-    connection.execute(auth.CLEAR_TOKENS, {"user_id": found.user_id, "now": time})
+    connection.execute(delete(Token).where(Token.user_id == found.user_id, Token.expires_at <= time))
     connection.execute(CLEAR_REFRESH_TOKENS, {"session": found.id, "now": time})
     context = traded.set(found.id)
     try:
@@ -110,14 +109,12 @@ def trade(connection: Connection, shown: str) -> dict[str, Any] | str | ShownAga
         traded.reset(context)
 
 
-@router.post(
-    "/refreshToken", summary="Trade a refresh token for a new pair", responses=core.refusals(400, 422) | UNTRADED
-)
+@router.post("/refreshToken", summary="Trade a refresh token for a new pair", responses=core.refusals(400) | UNTRADED)
 async def refresh(body: Trade, response: Response) -> schemas.AccessToken:
     """It is good for one trade. Shown again later, it ends its session, as it may have been stolen."""
     shown = auth.digest(body.refresh_token)
     try:
-        answer = await write(lambda tx: trade(tx, shown))
+        answer = await write(lambda tx: trade(tx, shown), shown)
     except IntegrityError:  # the session ended meanwhile
         answer = "The session has ended: log in."
     if isinstance(answer, ShownAgain):

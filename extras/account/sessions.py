@@ -12,7 +12,7 @@ import auth
 import models
 import schemas
 from auth import CurrentUser, log
-from models import Token, in_thread, write
+from models import Token, read, write
 
 from .tables import GRACE, RefreshToken, Session
 
@@ -32,7 +32,7 @@ NO_SESSION: dict[int | str, dict[str, Any]] = {
     404: {"description": "You have no such session", "model": schemas.Refusal}
 }
 
-router = APIRouter()
+router = APIRouter(route_class=core.Route)
 
 
 LIVE_TOKENS = (  # the others' access tokens have expired with the grace
@@ -102,14 +102,14 @@ def read_sessions(user: auth.Account) -> list[SessionOut]:
 @router.post("/logout", status_code=204, summary="End this session", responses=core.refusals(401))
 async def log_out(user: CurrentUser) -> None:
     """Its access tokens and its refresh token are good no more."""
-    await write(lambda tx: end_current(tx, user))
+    await write(lambda tx: end_current(tx, user), user.id)
     log.info("logout account=%d", user.id)
 
 
 @router.post("/logoutAll", status_code=204, summary="End all your sessions", responses=core.refusals(401))
 async def log_out_everywhere(user: CurrentUser) -> None:
     """This one too."""
-    await write(lambda tx: end_all(tx, user.id))
+    await write(lambda tx: end_all(tx, user.id), user.id)
     log.info("logoutAll account=%d", user.id)
 
 
@@ -117,17 +117,17 @@ async def log_out_everywhere(user: CurrentUser) -> None:
 async def list_sessions(user: CurrentUser, response: Response) -> list[SessionOut]:
     """One for each signup or login that is still good; `current` is the one that asks."""
     response.headers["Cache-Control"] = "no-store"
-    return await in_thread(read_sessions, user)
+    return await read(read_sessions, user)
 
 
 @router.delete(
-    "/sessions/{sessionID}", status_code=204, summary="End a session", responses=core.refusals(401, 422) | NO_SESSION
+    "/sessions/{sessionID}", status_code=204, summary="End a session", responses=core.refusals(401) | NO_SESSION
 )
 async def delete_session(
-    sessionID: Annotated[int, Path(ge=1, le=schemas.MAX_ID, openapi_examples={"the first": {"value": 1}})],
+    sessionID: Annotated[schemas.Id, Path(openapi_examples={"the first": {"value": 1}})],
     user: CurrentUser,
 ) -> None:
     """Somebody else's session is as unknown as one that never was."""
-    if not await write(lambda tx: end_session(tx, user.id, sessionID)):
+    if not await write(lambda tx: end_session(tx, user.id, sessionID), user.id):
         raise HTTPException(404, "You have no session with this id.")
     log.info("session ended account=%d session=%d", user.id, sessionID)

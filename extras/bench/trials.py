@@ -141,11 +141,11 @@ def miss(server: str, short: bool) -> list[Row]:
         import app  # makes its tables on that engine
 
         def build() -> bytes:
-            page = app.Page(b"", MAX_ID)
+            before: int | None = MAX_ID
             parts = []
-            while page.next:
-                page = app.page_of_posts.__wrapped__(1, 0, None, app.PAGE_POSTS, page.next)
-                parts.append(page.json)
+            while before:
+                part, before = app.page_of_posts.__wrapped__(1, 0, None, app.PAGE_POSTS, before)
+                parts.append(part)
             return b",".join(parts)
 
         def raw() -> str:

@@ -25,8 +25,8 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
+import models
 from models import stop
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
@@ -68,16 +68,13 @@ def setup(app: FastAPI) -> None:
     origins, credentials = read_origins(), read_credentials()
     if "*" in origins and credentials:
         stop("CORS_ORIGINS=* cannot go with CORS_CREDENTIALS=1: name the origins.")
-    build = app.build_middleware_stack
-
-    def build_in_cors() -> ASGIApp:  # add_middleware would leave out what a later extra adds, and each 500
-        return Cors(
-            build(),
+    models.hooks.layers.append(
+        lambda stack: Cors(
+            stack,
             allow_origins=origins,
             allow_credentials=credentials,
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED.split(),
         )
-
-    app.build_middleware_stack = build_in_cors  # type: ignore[method-assign]
+    )

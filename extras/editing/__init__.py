@@ -23,7 +23,7 @@ grows is asked about like a new one, as if the old were not there: so another ex
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, HTTPException, Path, Response
-from pydantic import ConfigDict, Field, TypeAdapter, computed_field, model_validator
+from pydantic import ConfigDict, Field, computed_field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection, bindparam, delete, select, update
 
@@ -74,6 +74,7 @@ def edit_post(
     connection: Connection, user_id: int, post_id: int, edit: schemas.Input, if_match: str | None
 ) -> VersionedPost | int:
     """The post as it is now, or the status of its refusal."""
+    core.raise_version(connection, user_id)
     post = connection.execute(FIND, {"post_id": post_id, "owner_id": user_id}).one_or_none()
     if not post:
         return 404
@@ -81,7 +82,7 @@ def edit_post(
         return 412
     values = {"text": post.text, "status": post.status, **edit.model_dump(exclude_unset=True)}
     size = len(values["text"].encode())
-    if size > post.size and core.on_post:
+    if size > post.size and models.hooks.on_post:
         check_growth(connection, user_id, post_id, size)
     time = max(models.now(), post.updated_at + 1)
     connection.execute(update(Post).where(Post.id == post_id).values(size=size, updated_at=time, **values))
@@ -98,7 +99,7 @@ def check_growth(connection: Connection, user_id: int, post_id: int, size: int) 
     """Ask the checks of a new post with the old one out of the way, or one at its quota's count could not be edited."""
     with connection.begin_nested() as savepoint:
         connection.execute(delete(Post).where(Post.id == post_id))
-        for check in core.on_post:
+        for check in models.hooks.on_post:
             check(connection, user_id, size)
         savepoint.rollback()
 
@@ -118,24 +119,24 @@ def document(app: FastAPI) -> None:
 
 
 def setup(app: FastAPI) -> None:
-    core.POSTS = TypeAdapter(list[VersionedPost])  # type: ignore[arg-type]
+    models.hooks.post = VersionedPost
+    models.hooks.bodies["/editPost/{postID}"] = core.POST_BODY
     document(app)
 
     @app.put(
         "/editPost/{postID}",
         summary="Change a post",
         response_model=schemas.Post,
-        responses=core.refusals(400, 401, 404, 422) | REFUSALS,
-        max_body_size=core.POST_BODY,
+        responses=core.refusals(400, 401, 404) | REFUSALS,
     )
     async def edit(
-        postID: Annotated[int, Path(ge=1, le=schemas.MAX_ID, openapi_examples={"the first": {"value": 1}})],
+        postID: Annotated[schemas.Id, Path(openapi_examples={"the first": {"value": 1}})],
         edit: Edit,
         user: CurrentUser,
         if_match: Annotated[str | None, Header(description='`"VERSION"`: only if the post still has it')] = None,
     ) -> Response:
         """Its text, its status or both. Somebody else's post is as unknown as one that never was."""
-        post = await write(lambda tx: edit_post(tx, user.id, postID, edit, if_match), posts_of=user.id)
+        post = await write(lambda tx: edit_post(tx, user.id, postID, edit, if_match), user.id)
         if isinstance(post, int):
             raise HTTPException(post, WORDS[post])
         log.info("editPost account=%d post=%d", user.id, postID)

@@ -150,7 +150,7 @@ QUOTA = textwrap.dedent("""
             raise HTTPException(403, "quota")
 
     def setup(app):
-        core.on_post.append(check)
+        core.hooks.on_post.append(check)
 """)
 
 

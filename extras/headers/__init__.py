@@ -32,6 +32,8 @@ from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+import models
+
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -69,6 +71,4 @@ class SecurityHeaders:
 
 
 def setup(app: FastAPI) -> None:
-    build = app.build_middleware_stack
-    # add_middleware would leave out what a later extra answers, and each 500
-    app.build_middleware_stack = lambda: SecurityHeaders(build())  # type: ignore[method-assign]
+    models.hooks.layers.append(SecurityHeaders)

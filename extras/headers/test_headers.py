@@ -42,13 +42,12 @@ def test_every_answer_has_them(server: Server, method: str, path: str, status: i
 
 def test_an_unforeseen_error_has_them_too() -> None:
     app = FastAPI()
-    headers.setup(app)
 
     @app.get("/fails")
     def fails() -> None:
         raise RuntimeError
 
-    answer = TestClient(app, raise_server_exceptions=False).get("/fails")
+    answer = TestClient(headers.SecurityHeaders(app), raise_server_exceptions=False).get("/fails")
     assert (answer.status_code, answer.headers["X-Content-Type-Options"]) == (500, "nosniff")
 
 

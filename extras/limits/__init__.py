@@ -50,10 +50,7 @@ from contextlib import suppress
 import limits
 from fastapi import FastAPI
 from limits.aio.storage import Storage
-from starlette.middleware import Middleware
 
-import app as core
-import auth
 import models
 
 from .accounts import count_account
@@ -102,9 +99,9 @@ def read_store() -> Storage:
 def setup(app: FastAPI) -> None:
     store = Store(read_store(), {name: read_rate(name) for name in DEFAULTS})
     posts, size = read_quota("LIMITS_POSTS"), read_quota("LIMITS_BYTES")
-    # Innermost, whatever the order of extras: the others see what is refused here.
-    app.user_middleware.append(Middleware(Limits, store))
-    auth.on_account.append(count_account(store))
+    # Around `fast` and inside the others, whatever their order: they see what is refused here.
+    models.hooks.layers.insert(2, lambda stack: Limits(stack, store))
+    models.hooks.on_account.append(count_account(store))
     if posts or size:
-        core.on_post.append(check_quota(posts, size))
+        models.hooks.on_post.append(check_quota(posts, size))
     document(app, bool(posts or size))

@@ -152,7 +152,7 @@ def read_level() -> str:
 
 
 def setup(app: FastAPI) -> None:
-    import auth  # here, as uvicorn's parent process takes only the formatter
+    import models  # here, as uvicorn's parent process takes only the formatter
 
     level = read_level()
     formatter = JsonFormatter()
@@ -169,6 +169,5 @@ def setup(app: FastAPI) -> None:
     errors.addFilter(lambda record: '"WebSocket %s"' not in str(record.msg))  # these have the path and its query,
     access.addFilter(lambda record: hasattr(record, "fields"))  # and so has uvicorn's own line of a request
 
-    auth.on_account.insert(0, remember)  # before those that refuse
-    build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: Log(build())  # type: ignore[method-assign]  # each 500 gets its id too
+    models.hooks.on_account.insert(0, remember)  # before those that refuse
+    models.hooks.layers.append(Log)

@@ -178,12 +178,16 @@ def count(scope: Scope, status: int, seconds: float) -> None:
 
 
 class CountedCache(TTLCache[Any, core.Page]):
-    """getPosts asks it with `get`, once a request."""
+    """Each list is asked for once a request."""
 
-    def get(self, *args: Any, **kwargs: Any) -> Any:
-        page = super().get(*args, **kwargs)
-        (HITS if page else MISSES).inc()
+    def __getitem__(self, key: Any, *args: Any) -> Any:
+        page = super().__getitem__(key, *args)
+        HITS.inc()
         return page
+
+    def __missing__(self, key: Any) -> Any:
+        MISSES.inc()
+        raise KeyError(key)
 
     def __setitem__(self, key: Any, page: core.Page, *args: Any, **kwargs: Any) -> None:
         super().__setitem__(key, page, *args, **kwargs)
@@ -208,6 +212,7 @@ def watch_pool() -> None:
     pool = models.engine.pool
     event.listen(pool, "checkout", take)
     event.listen(pool, "checkin", give_back)
+    event.listen(pool, "detach", give_back)
     connect = pool.connect
 
     def connect_counted() -> Any:
@@ -258,5 +263,4 @@ def setup(app: FastAPI) -> None:
     def metrics() -> Response:
         return Response(expose(), headers={"Content-Type": prometheus.CONTENT_TYPE_LATEST})
 
-    build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: Measure(build())  # type: ignore[method-assign]  # each 500 counts too
+    models.hooks.layers.append(Measure)

@@ -64,13 +64,12 @@ def lacks(table: str, column: str) -> bool:
 
 
 def unusable(error: Exception) -> NoReturn:
-    url = models.engine.url.set(query={}).render_as_string()  # with *** for the password
-    models.stop(f"DATABASE_URL {url} cannot be upgraded: {models.reason(error)}")
+    models.unusable(models.reason(error))
 
 
 def setup(app: FastAPI) -> None:
     if models.engine.url.database not in {None, "", ":memory:"}:
-        models.create_tables = upgrade
+        models.hooks.create_tables = upgrade
 
 
 def upgrade() -> None:

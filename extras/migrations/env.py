@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +21,15 @@ SQLITE = models.engine.dialect.name == "sqlite"
 
 def load_tables() -> None:
     """Import the modules that declare tables: the app's and those of `EXTRAS`. Nothing is set up or created."""
-    names = re.findall(r"[^,\s]+", os.environ.pop("EXTRAS", ""))
-    models.create_tables = lambda: None
-    import app
+    from extras import door
+
+    names = door.names_of_extras("")  # the default ones have no tables
+    os.environ["EXTRAS"] = ""
+    models.hooks.create_tables = lambda: None
+    import app  # noqa: F401
 
     for name in names:
-        app.find_setup(name)
+        door.find_setup(name)
 
 
 @contextmanager
@@ -44,6 +46,7 @@ def locked_connection() -> Iterator[Connection]:
         unusable(error)
     with connection:
         if SQLITE:
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # Alembic leaves it open: all steps are done, or none
             yield connection
         else:  # each DDL commits here, so the lock is the session's

@@ -1,0 +1,62 @@
+"""The door: it switches on what `EXTRAS` names, in that order.
+
+`EXTRAS=web,account` switches on exactly these, `EXTRAS=+account` adds to the default ones, `EXTRAS=` is none. An extra
+is a folder `extras/NAME/` with a function `setup(app)`; a name with a dot is any importable module that has one.
+"""
+
+import importlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from models import stop
+
+
+def names_of_extras(default: str) -> list[str]:
+    setting = os.environ.get("EXTRAS", "+").strip()
+    return re.findall(r"[^,\s]+", f"{default},{setting[1:]}" if setting.startswith("+") else setting)
+
+
+def routes_of(app: FastAPI) -> Counter[str]:
+    """How many routes answer to each `METHOD /path`; the names of path parameters make no difference."""
+    return Counter(
+        f"{method} {re.sub(r'{[^}]*}', '{}', route.path or '')}"
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ["*"]
+    )
+
+
+def find_setup(name: str) -> Callable[[FastAPI], None]:
+    """`setup` of `extras/NAME`, or of any importable module if the name has a dot; ends the start if there is none."""
+    module = name if "." in name.strip(".") else f"extras.{name}"
+    try:
+        setup = getattr(importlib.import_module(module), "setup", None)
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            stop(f"EXTRAS: '{name}' needs '{error.name}'. Run: pip install -r extras/requirements.txt")
+        setup = None
+    if setup:
+        return cast("Callable[[FastAPI], None]", setup)
+    files = Path(__file__).parent.glob("*/__init__.py")
+    known = sorted(file.parent.name for file in files if "\ndef setup(" in file.read_text("utf-8"))
+    stop(f"EXTRAS: there is no extra '{name}'. There are: {', '.join(known)}.")
+
+
+def load(app: FastAPI, default: str) -> None:
+    """Call each extra's `setup(app)`; whatever is wrong ends the start with one line."""
+    names = names_of_extras(default)
+    owners = dict.fromkeys(routes_of(app), "the core")
+    for name in names:
+        if names.count(name) > 1:
+            stop(f"EXTRAS: '{name}' is named twice.")
+        find_setup(name)(app)
+        for route, count in routes_of(app).items():
+            if count > 1:
+                stop(f"EXTRAS: '{name}' adds '{route}', which {owners.get(route, name)} has. Leave one of them out.")
+            owners.setdefault(route, name)

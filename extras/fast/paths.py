@@ -1,0 +1,142 @@
+"""The layer around the app, and the two paths that it answers."""
+
+import hashlib
+import json
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.routing import iter_route_contexts
+from sqlalchemy.exc import IntegrityError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import app as core
+import auth
+import schemas
+from auth import Account, log
+from models import hooks
+
+from .commit import Write, save
+from .lookup import look_up
+
+BEARER = re.compile(rb"[Bb]earer ([\w.~+/-]+=*)")
+NOT_OURS = {b"upgrade", b"transfer-encoding", b"expect"}  # what FastAPI and the guard look at
+
+Path = Callable[[Scope, dict[bytes, bytes], Receive, Send], Awaitable[Receive | None]]
+
+
+class FastPaths:
+    def __init__(self, app: FastAPI, stack: ASGIApp) -> None:
+        self.app, self.stack = app, stack
+        self.routes = {route.path: route.original_route for route in iter_route_contexts(app.routes)}
+        self.paths: dict[tuple[str, str], Path] = {("GET", "/getPosts"): get_posts, ("POST", "/addPost"): add_post}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        answer = self.paths.get((scope.get("method", ""), path))
+        headers = plain_headers(scope) if answer and not self.app.dependency_overrides else None
+        if not answer or headers is None:
+            return await self.stack(scope, receive, send)
+        scope["route"] = self.routes[path]
+        left = await answer(scope, headers, receive, send)
+        if left:
+            await self.stack(scope, left, send)
+
+
+def plain_headers(scope: Scope) -> dict[bytes, bytes] | None:
+    """The headers of a request without a query and with a token, each once; None if it is not as plain as that."""
+    headers = dict(scope["headers"])
+    if scope["query_string"] or len(headers) != len(scope["headers"]) or b"authorization" not in headers:
+        return None
+    return None if NOT_OURS & headers.keys() else headers
+
+
+async def find_account(scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Account | None:
+    """The account of the token, which the other extras have let pass; None if FastAPI has to say why not."""
+    match = BEARER.fullmatch(headers[b"authorization"])
+    if not match:
+        return None
+    try:
+        account = await look_up(hashlib.sha256(match[1]).hexdigest())
+        if account and hooks.on_account:
+            await auth.admit(Request(scope, receive), account)
+    except Exception as error:
+        scope["account"] = error
+        return None
+    if account:
+        scope["account"] = account
+    return account
+
+
+async def get_posts(scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Receive | None:
+    """Answers from the cache, or gives the `receive` to go on with."""
+    account = None if b"content-length" in headers else await find_account(scope, headers, receive)
+    if not account:
+        return receive
+    told = core.list_headers(account)
+    if b"if-none-match" in headers and core.is_unchanged(Request(scope), told["ETag"]):
+        await answer(send, 304, told, b"")
+        return None
+    page = cached_page(account)
+    if page is None:
+        return receive
+    await answer(send, 200, {**told, "content-length": str(len(page)), "content-type": "application/json"}, page)
+    return None
+
+
+def cached_page(account: Account) -> bytes | None:
+    """The whole list, if it is in the cache and goes out in one piece."""
+    key = core.page_of_posts.cache_key(account.id, account.posts_version, None, core.PAGE_POSTS, schemas.MAX_ID)
+    with core.page_of_posts.cache_lock or nullcontext():
+        page, following = core.pages.get(key, (b"", None))
+    return page if page and not following and len(page) <= core.PIECE else None
+
+
+async def add_post(scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Receive | None:
+    """Writes the post, or gives a `receive` that begins with what was read."""
+    length = headers.get(b"content-length", b"")
+    if headers.get(b"content-type") != b"application/json" or not length.isdigit() or int(length) > core.POST_BODY:
+        return receive
+    account = await find_account(scope, headers, receive)
+    if not account:
+        return receive
+    messages, post = await read_post(receive)
+    if post:
+        try:
+            post_id = await save(Write(account.id, post))
+        except IntegrityError:
+            scope["account"] = auth.unauthorized("The account is gone.", "invalid_token")
+        except Exception as error:
+            scope["account"] = error
+        else:
+            log.info("addPost account=%d post=%d", account.id, post_id)
+            body = b'{"postID":%d}' % post_id
+            await answer(send, 201, {"content-length": str(len(body)), "content-type": "application/json"}, body)
+            return None
+
+    async def replay() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return replay
+
+
+async def read_post(receive: Receive) -> tuple[list[Message], schemas.NewPost | None]:
+    """What was read, and the post, if it is one."""
+    messages = [await receive()]
+    size = len(messages[0].get("body", b""))
+    while messages[-1].get("more_body") and size <= core.POST_BODY:
+        messages.append(await receive())
+        size += len(messages[-1].get("body", b""))
+    try:
+        body = b"".join(message["body"] for message in messages)
+        return messages, schemas.NewPost.model_validate(json.loads(body.decode()) if body.startswith(b"{") else None)
+    except (KeyError, ValueError, RecursionError):  # the client is gone, or FastAPI will find the same
+        return messages, None
+
+
+async def answer(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
+    raw: Any = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
