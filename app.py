@@ -44,7 +44,7 @@ class Body(Request):
         async for chunk in super().stream():
             taken += len(chunk)
             if taken > self.limit:
-                raise HTTPException(413, TOO_LARGE, {"Connection": "close"})  # or it might go on without end
+                raise HTTPException(413)
             yield chunk
 
     async def json(self) -> Any:
@@ -64,7 +64,7 @@ class Route(APIRoute):
             body = Body(request.scope, request.receive)
             body.limit, length = hooks.bodies.get(self.path, OTHER_BODY), request.headers.get("Content-Length", "")
             if length.isdecimal() and int(length) > body.limit:
-                raise HTTPException(413, TOO_LARGE)
+                raise HTTPException(413)
             if guarded:
                 await auth.current_user(body)
             return await handle(body)
@@ -108,6 +108,19 @@ def guard(app: ASGIApp) -> ASGIApp:
 
 
 hooks.layers.append(guard)
+
+
+class LastResponse(JSONResponse):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.headers["Connection"] = "close"  # or the body might go on without end
+        await super().__call__(scope, receive, lambda message: send({**message, "more_body": True}))
+        await asyncio.sleep(0.5)  # closed at once, a client that is still writing would lose the answer
+        await send({"type": "http.response.body", "body": b""})
+
+
+@app.exception_handler(413)
+async def content_too_large(request: Request, _: Exception) -> JSONResponse:
+    return (JSONResponse if "Content-Length" in request.headers else LastResponse)({"detail": TOO_LARGE}, 413)
 
 
 # Which field is wrong, and how. FastAPI's own answer repeats what was sent, passwords too.

@@ -22,7 +22,7 @@ from models import Token, User, hooks
 R = TypeVar("R")
 
 SCRYPT = "scrypt$14$8$5"  # log2(N), r, p; OWASP Password Storage: as strong as N=2^17, p=1 with an eighth of its memory
-PATIENCE = 20  # seconds that a password waits for a core
+PATIENCE = 30  # seconds that a password waits for a core
 
 log = logging.getLogger("uvicorn.posts")  # uvicorn's own handler prints it
 

@@ -1,7 +1,6 @@
 """What must hold where look-ups and commits are shared; all else is the contract's, which runs with it too."""
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -54,7 +53,6 @@ def test_an_account_that_is_locked_elsewhere_delays_no_other(url: str, server: S
         connection.execute(owner, {"id": post_id})
         waiting = threading.Thread(target=lambda: server.post("/addPost", json={"text": "hi"}, headers=locked))
         waiting.start()
-        start = time.monotonic()
         assert at_once([adding(headers, "hi") for headers in others * 4], str(server.base_url)) == Counter({201: 28})
-        assert time.monotonic() - start < 1.5
+        assert waiting.is_alive()
     waiting.join(30)
