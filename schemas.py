@@ -38,9 +38,9 @@ PASSWORD = Field(min_length=8, repr=False, examples=["correct horse battery"], j
 Email = Annotated[str, TRIMMED, AfterValidator(normalize_email), EMAIL]
 Password = Annotated[str, PASSWORD, AfterValidator(check_length)]
 Status = Literal["published", "draft"]
-Number = Annotated[int, BeforeValidator(check_digits)]
 MAX_ID = 2**63 - 1
-Id = Annotated[Number, Field(ge=1, le=MAX_ID)]
+Id = Annotated[int, BeforeValidator(check_digits), Field(ge=1, le=MAX_ID)]
+Limit = Annotated[int, BeforeValidator(check_digits), Field(ge=1, le=1000)]
 
 
 # A misspelt field is an error: `stauts` would publish a draft.
@@ -67,7 +67,7 @@ class NewPost(Input):
 
 class ListQuery(Input):
     status: Annotated[Status | None, Field(description="only these")] = None
-    limit: Annotated[Number | None, Field(ge=1, le=1000, description="the most that a page has")] = None
+    limit: Annotated[Limit | None, Field(description="the most that a page has")] = None
     before: Annotated[Id | None, Field(description="only posts older than this postID")] = None
 
 
