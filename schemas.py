@@ -39,8 +39,8 @@ Email = Annotated[str, TRIMMED, AfterValidator(normalize_email), EMAIL]
 Password = Annotated[str, PASSWORD, AfterValidator(check_length)]
 Status = Literal["published", "draft"]
 MAX_ID = 2**63 - 1
-Id = Annotated[int, BeforeValidator(check_digits), Field(ge=1, le=MAX_ID)]
-Limit = Annotated[int, BeforeValidator(check_digits), Field(ge=1, le=1000)]
+Id = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(check_digits)]
+Limit = Annotated[int, Field(ge=1, le=1000), BeforeValidator(check_digits)]
 
 
 # A misspelt field is an error: `stauts` would publish a draft.
