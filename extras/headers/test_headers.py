@@ -1,10 +1,8 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
-from extras import headers
 from test_app import Server, new_database, serve
 
 TLS = {"X-Forwarded-Proto": "https"}  # which uvicorn believes from 127.0.0.1
@@ -40,14 +38,11 @@ def test_every_answer_has_them(server: Server, method: str, path: str, status: i
     assert "Strict-Transport-Security" not in answer.headers
 
 
-def test_an_unforeseen_error_has_them_too() -> None:
-    app = FastAPI()
-
-    @app.get("/fails")
-    def fails() -> None:
-        raise RuntimeError
-
-    answer = TestClient(headers.SecurityHeaders(app), raise_server_exceptions=False).get("/fails")
+def test_an_unforeseen_error_has_them_too(tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/routes.py").write_text("def setup(app):\n    app.get('/fails')(lambda: 1 / 0)\n")
+    with new_database() as url, serve(url, EXTRAS="broken.routes,headers", PYTHONPATH=str(tmp_path)) as server:
+        answer = server.get("/fails")
     assert (answer.status_code, answer.headers["X-Content-Type-Options"]) == (500, "nosniff")
 
 
