@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -280,7 +281,7 @@ def test_signup_refuses_a_password_of_a_wrong_length_or_kind(client: TestClient,
 
 def test_a_422_names_each_field_and_repeats_nothing_that_was_sent(client: TestClient) -> None:
     answer = client.post("/signup", json={"email": "no-email-7", "password": "hunter2", "is_admin": True})
-    assert fields_of(answer) == {"email", "password", "body"}
+    assert fields_of(answer) == {"email", "password", "unknown field"}
     assert not re.search("no-email-7|hunter2|is_admin", answer.text)
 
 
@@ -612,10 +613,10 @@ def test_a_client_that_streams_without_end_reads_its_413(server: Server) -> None
         connection.sendall(b"POST /addPost HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
         connection.sendall(b"Authorization: %b\r\n" % token)
         connection.sendall(b"Transfer-Encoding: chunked\r\n\r\n")
-        with suppress(OSError):
-            for _ in range(1000):
-                connection.sendall(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
-            pytest.fail("it took 65 MB")
+        for _ in range(1000):
+            connection.sendall(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
+            if select.select([connection], [], [], 0)[0]:
+                break
         assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
@@ -762,7 +763,7 @@ def test_pages_link_to_the_next_and_make_up_the_whole_list(client: TestClient, a
     "query", ["limit=0", "limit=1001", "limit=x", "before=0", "before=1e3", "status=x", "unknown=1"]
 )
 def test_a_wrong_query_is_422(client: TestClient, ada: dict[str, str], query: str) -> None:
-    field = query.split("=")[0].replace("unknown", "query")  # whose own name is the client's
+    field = query.split("=")[0].replace("unknown", "unknown field")
     assert fields_of(client.get(f"/getPosts?{query}", headers=ada)) == {field}
 
 
@@ -782,10 +783,9 @@ def test_a_list_whose_sizes_sum_to_exactly_a_page_keeps_its_end(
     add(client, ada, "0")
     (user,) = core.models.fetch(sa.select(core.Post.user_id).order_by(core.Post.id.desc()).limit(1))
     with core.models.engine.begin() as connection:
-        core.raise_version(connection, user.user_id)
         for number in range(1, first + count):
             text = str(number).ljust(size if number >= first else 1)
-            core.insert_post(connection, user.user_id, core.schemas.NewPost(text=text))
+            core.write_post(connection, user.user_id, core.schemas.NewPost(text=text))
     numbers = [int(text) for text in texts(client, ada)]
     assert numbers == list(range(first + count))[::-1]
 
@@ -800,7 +800,7 @@ def test_a_list_of_more_posts_than_a_page_holds_comes_whole(
     for count in (99, 1, 1, 99, 1):  # up to a page, two, and beyond
         with core.models.engine.begin() as connection:
             for _ in range(count):
-                core.insert_post(connection, user.id, core.schemas.NewPost(text="hi"))
+                core.write_post(connection, user.id, core.schemas.NewPost(text="hi"))
         core.pages.clear()
         ids = [post["postID"] for post in client.get("/getPosts", headers=headers).json()]
         assert ids == sorted(set(ids), reverse=True)
@@ -904,7 +904,7 @@ def test_a_token_with_quotes_or_bearer_twice_is_told_apart(client: TestClient, a
 def test_many_unknown_fields_are_told_once(client: TestClient, ada: dict[str, str]) -> None:
     body = json.dumps({"text": "hi"} | {f"field{number}": 1 for number in range(40_000)})
     answer = client.post("/addPost", content=body, headers={**ada, "Content-Type": "application/json"})
-    assert fields_of(answer) == {"body"}
+    assert fields_of(answer) == {"unknown field"}
     assert len(answer.content) < 1000
 
 
@@ -946,7 +946,7 @@ def test_what_is_not_there_is_refused_in_json(client: TestClient) -> None:
 def test_an_error_of_ours_shows_nothing_of_itself(
     client: TestClient, core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core, "insert_post", lambda *_: 1 / 0)
+    monkeypatch.setattr(core, "write_post", lambda *_: 1 / 0)
     answer = client.post("/addPost", json={"text": "hi"}, headers=ada)
     assert_refused(answer, 500)
     assert "division" not in answer.text
@@ -1044,7 +1044,7 @@ def test_50_logins_at_once_succeed_while_others_read(server: Server) -> None:
 def test_past_a_short_queue_of_logins_the_others_are_503(
     client: TestClient, core: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core.auth, "PATIENCE", -1)
+    monkeypatch.setattr(core.auth, "in_hasher", partial(core.models.in_thread, core.models.hashers, -1))
     answer = client.post("/login", json={"email": new_email(), "password": PASSWORD})
     assert_refused(answer, 503)
     assert int(answer.headers["retry-after"]) > 0
@@ -1495,18 +1495,6 @@ def test_mysql_lets_go_of_a_service_whose_host_is_frozen(core: ModuleType) -> No
         assert 0 < connection.exec_driver_sql("SELECT @@wait_timeout").scalar_one() <= 60
 
 
-def test_a_server_that_refuses_the_largest_post_ends_the_start(
-    core: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if core.models.SQLITE:
-        pytest.skip("SQLite has no such limit")
-    monkeypatch.setattr(core.models, "PACKET", 2**40)
-    with pytest.raises(SystemExit) as end:
-        core.models.create_tables()
-    assert end.value.code == 3
-    assert re.fullmatch("DATABASE_URL .+ max_allowed_packet is .+\n", capsys.readouterr().err)
-
-
 @pytest.mark.parametrize(
     ("damage", "lacking"),
     [
@@ -1545,7 +1533,6 @@ def test_once_its_file_is_gone_each_write_is_503_and_the_log_says_to_restart(tmp
             jobs = [logging_in(email)] + [adding(headers, "hi")] * 8
             assert at_once(jobs, str(server.base_url)) == {503: 9}
         assert len(re.findall("database failure: .+: restart the service", server.log)) == 18
-        assert os.path.exists(file) == replaced  # none is made that would be taken for it
 
 
 @pytest.mark.parametrize("written", [False, True])

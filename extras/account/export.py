@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
@@ -49,13 +50,13 @@ async def export_data(user: CurrentUser) -> Response:
         raise auth.unauthorized("The account is gone.", "invalid_token")
     headers = {"Content-Disposition": 'attachment; filename="posts-export.json"', "Cache-Control": "no-store"}
     page = await read(core.page_of_posts, user.id, user.posts_version, None, core.PAGE_POSTS, schemas.MAX_ID)
-    return core.PatientResponse(stream_export(user, owner, sessions, page), 200, headers, "application/json")
+    return StreamingResponse(stream_export(user, owner, sessions, page), 200, headers, "application/json")
 
 
 async def stream_export(
     user: auth.Account, owner: Owner, sessions: list[SessionOut], page: core.Page
 ) -> AsyncIterator[bytes | memoryview]:
     yield b'{"account":%b,"sessions":%b,"posts":' % (owner.model_dump_json().encode(), SESSIONS.dump_json(sessions))
-    async for part in core.in_pieces(page, user, None, whole=True):
+    async for part in core.in_pieces(page, user, None):
         yield part
     yield b"}"

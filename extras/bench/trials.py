@@ -275,7 +275,7 @@ def large(server: str, short: bool) -> list[Row]:
         whole = [got >= posts * size for got in await asyncio.gather(*slow)]
         memory.cancel()
         seen = await memory
-        stalled = [await stall(service, token) for _ in range(2 * models.CONNECTIONS)]
+        stalled = [await stall(service, token) for _ in range(2 * (2 * models.THREADS + 2))]
         await asyncio.sleep(1)
         client = Client(service)
         client.send("POST", "/addPost", others[0], NEW_POST)

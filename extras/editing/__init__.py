@@ -22,7 +22,7 @@ grows is asked about like a new one, as if the old were not there: so another ex
 
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Header, HTTPException, Path, Response
+from fastapi import FastAPI, Header, HTTPException, Response
 from pydantic import ConfigDict, Field, computed_field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection, bindparam, delete, select, update
@@ -86,8 +86,7 @@ def edit_post(
         check_growth(connection, user_id, post_id, size)
     time = max(models.now(), post.updated_at + 1)
     connection.execute(update(Post).where(Post.id == post_id).values(size=size, updated_at=time, **values))
-    row = (post.id, values["text"], values["status"], post.created_at, time)
-    return VersionedPost.model_validate(dict(zip(schemas.Post.model_fields, row, strict=True)))
+    return VersionedPost.model_validate({**post._mapping, **values, "updated_at": time})
 
 
 def holds(if_match: str | None, version: int) -> bool:
@@ -120,7 +119,6 @@ def document(app: FastAPI) -> None:
 
 def setup(app: FastAPI) -> None:
     models.hooks.post = VersionedPost
-    models.hooks.bodies["/editPost/{postID}"] = core.POST_BODY
     document(app)
 
     @app.put(
@@ -128,9 +126,10 @@ def setup(app: FastAPI) -> None:
         summary="Change a post",
         response_model=schemas.Post,
         responses=core.refusals(400, 401, 404) | REFUSALS,
+        max_body_size=core.POST_BODY,
     )
     async def edit(
-        postID: Annotated[schemas.Id, Path(openapi_examples={"the first": {"value": 1}})],
+        postID: core.PostId,
         edit: Edit,
         user: CurrentUser,
         if_match: Annotated[str | None, Header(description='`"VERSION"`: only if the post still has it')] = None,

@@ -21,12 +21,30 @@ know what these want to see; an extra that adds its middleware to `models.hooks.
 """
 
 from fastapi import FastAPI
+from sqlalchemy import exc, text
 
+import models
 from models import hooks
 
 from .paths import FastPaths
 
+PACKET = 2**21 + 2**12  # bytes of the largest post's statement, as each byte of its text may be escaped
+
 
 def setup(app: FastAPI) -> None:
+    if models.MEMORY:
+        return  # its only connection is the core's
+    if not models.SQLITE:
+        check_packet()
     # Next to the core's own layer, so that those of the other extras stand around it, whatever their order.
-    hooks.layers.insert(1, lambda stack: stack if app.user_middleware else FastPaths(app, stack))
+    hooks.layers.insert(0, lambda stack: stack if app.user_middleware else FastPaths(app, stack))
+
+
+def check_packet() -> None:
+    """A server that refuses the largest post, and with it the others of its transaction, ends the start."""
+    try:
+        packet = models.fetch(text("SELECT @@max_allowed_packet"))[0][0]
+    except exc.SQLAlchemyError as error:
+        models.unusable(models.reason(error))
+    if packet < PACKET:
+        models.unusable(f"the server's max_allowed_packet is {packet}, and {PACKET} is the least")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, exc, select, update
+from sqlalchemy import Connection, exc, select
 
 import app as core
 import models
@@ -41,7 +41,7 @@ def commit(writes: list[Write]) -> Sequence[int | Exception | None]:
         if models.SQLITE:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
-            results = insert_posts(connection, writes)
+            results = write_posts(connection, writes)
             models.commit(connection, deadline)
         except models.CommitLost:
             raise
@@ -50,28 +50,22 @@ def commit(writes: list[Write]) -> Sequence[int | Exception | None]:
     return results
 
 
-def insert_posts(connection: Connection, writes: list[Write]) -> list[int | Exception | None]:
+def write_posts(connection: Connection, writes: list[Write]) -> list[int | Exception | None]:
     until = time.monotonic() + BUDGET
     accounts = {write.user_id for write in writes}
     free = set(connection.scalars(select(User.id).where(User.id.in_(accounts)).with_for_update(skip_locked=True)))
     results: list[int | Exception | None] = []
     for write in writes:
         late = time.monotonic() > until
-        results.append(ALONE if late or write.user_id not in free else insert_post(connection, write))
-    written = {write.user_id for write, result in zip(writes, results, strict=True) if isinstance(result, int)}
-    if written:
-        newer = update(User).where(User.id.in_(written)).values(posts_version=User.posts_version + 1)
-        connection.execute(newer)
+        results.append(ALONE if late or write.user_id not in free else write_post(connection, write))
     return results
 
 
-def insert_post(connection: Connection, write: Write) -> int | Exception | None:
-    savepoint: Any = (
-        connection.begin_nested() if hooks.on_post else nullcontext()
-    )  # a check may write before it refuses
+def write_post(connection: Connection, write: Write) -> int | Exception | None:
+    savepoint: Any = connection.begin_nested() if hooks.on_post else nullcontext()  # a check may write, then refuse
     try:
         with savepoint:
-            return core.insert_post(connection, *write)
+            return core.write_post(connection, *write)
     except Exception as error:
         if isinstance(error, exc.DBAPIError) and ends_transaction(error):
             raise

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-import auth
 import models
 from auth import Account
 from models import Token, User
@@ -79,8 +78,6 @@ line = Line()
 
 def find_accounts(digests: list[str]) -> list[Account | None]:
     """The account of each token; None where it is unknown or has expired."""
-    if models.MEMORY:  # which is its only connection
-        return [auth.find_account(digest) for digest in digests]
     rows = line.ask(sql_for(len(digests)), [*digests, models.now()])
     accounts = {digest: Account(*account) for digest, *account in rows}
     return [accounts.get(digest) for digest in digests]

@@ -45,7 +45,8 @@ class Shared(Generic[T, R]):
                     continue
                 try:
                     items = [item for item, _, _ in batch]
-                    results = await models.in_thread(self.executor, batch[-1][1], self.run, items)
+                    patience = batch[-1][1] - time.monotonic()
+                    results = await models.in_thread(self.executor, patience, self.run, items)
                 except Exception as error:
                     results = [error] * len(batch)
                 for (_, _, future), result in zip(batch, results, strict=True):

@@ -106,7 +106,7 @@ print(health.find_fault())
 sa.event.listen(models.engine, "handle_error", lose)
 print(health.find_fault())
 models.create_tables()
-for _ in range(models.READERS):
+for _ in range(models.THREADS):
     models.readers.submit(time.sleep, 2)
 print(asyncio.run(health.find_fault_soon()))
 """

@@ -53,7 +53,6 @@ from sqlalchemy import event
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import app as core
-import auth
 import models
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -224,7 +223,7 @@ def watch_pool() -> None:
 
 
 def watch_hashers() -> None:
-    submit = auth.hashers.submit
+    submit = models.hashers.submit
 
     def submit_counted(*args: Any) -> Any:
         HASHES.inc()
@@ -232,7 +231,7 @@ def watch_hashers() -> None:
         future.add_done_callback(lambda _: HASHES.dec())
         return future
 
-    auth.hashers.submit = submit_counted  # type: ignore[method-assign,assignment]
+    models.hashers.submit = submit_counted  # type: ignore[method-assign,assignment]
 
 
 def forget_the_dead(folder: str) -> None:
