@@ -35,6 +35,9 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 ROOT = Path(__file__).parent
 SERVER = os.environ.get("DATABASE_URL", "")  # "" is SQLite; of a MySQL URL only the server counts
@@ -767,6 +770,92 @@ def test_a_wrong_query_is_422(client: TestClient, ada: dict[str, str], query: st
     assert fields_of(client.get(f"/getPosts?{query}", headers=ada)) == {field}
 
 
+TEXTS = [
+    "a",
+    "ab",
+    "\u00e9",
+    "\\",
+    "abc\u00e9",
+    "\U0001f600",
+    "a" * 7,
+    "\u00e9" * 4,
+    "a" * 9,
+    "\U0001f600" * 3,
+]  # 1 to 12 bytes
+ONE_OF_TWO, ANY = st.integers(0, 1), st.integers(0, 99)
+
+
+Posts = dict[int, tuple[str, str]]
+
+
+class Lists(RuleBasedStateMachine):
+    """Two accounts and their posts, beside what a plain dict says of them: id -> (text, status)."""
+
+    client: TestClient
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.accounts: list[tuple[dict[str, str], Posts]] = [(sign_up(self.client), {}) for _ in range(2)]
+        self.told: list[tuple[str, str, Posts]] = [("", "", {})] * 2  # of each: a query, and the tag and list it gave
+
+    @initialize(texts=st.lists(st.sampled_from(TEXTS), max_size=9))
+    def begin(self, texts: list[str]) -> None:
+        for number, text in enumerate(texts):
+            self.add(0, text, ["published", "draft"][number % 3 // 2])
+
+    @rule(who=ONE_OF_TWO, text=st.sampled_from(TEXTS), status=st.sampled_from(["published", "draft"]))
+    def add(self, who: int, text: str, status: str) -> None:
+        headers, posts = self.accounts[who]
+        posts[add(self.client, headers, text, status=status)] = (text, status)
+
+    @rule(who=ONE_OF_TWO, whose=ONE_OF_TWO, which=ANY)
+    def delete(self, who: int, whose: int, which: int) -> None:
+        for post_id in list(self.accounts[whose][1])[which : which + 1]:
+            answer = self.client.delete(f"/deletePost/{post_id}", headers=self.accounts[who][0])
+            assert answer.status_code == (204 if self.accounts[who][1].pop(post_id, None) else 404)
+
+    @precondition(lambda self: "/editPost/{postID}" in self.client.get("/openapi.json").json()["paths"])
+    @rule(who=ONE_OF_TWO, which=ANY, text=st.sampled_from(TEXTS))
+    def edit(self, who: int, which: int, text: str) -> None:
+        headers, posts = self.accounts[who]
+        for post_id in list(posts)[which : which + 1]:
+            assert self.client.put(f"/editPost/{post_id}", json={"text": text}, headers=headers).status_code == 200
+            posts[post_id] = (text, posts[post_id][1])
+
+    @rule(who=ONE_OF_TWO, status=st.sampled_from(["", "published", "draft"]), limit=st.integers(0, 5))
+    def read(self, who: int, status: str, limit: int) -> None:
+        headers, posts = self.accounts[who]
+        query = "&".join([f"status={status}"] * bool(status) + [f"limit={limit}"] * bool(limit))
+        answer = self.client.get(f"/getPosts?{query}" if query else "/getPosts", headers=headers)
+        etag, pages = answer.headers["ETag"], [answer.json()]
+        while "next" in answer.links:
+            assert 0 < len(answer.json()) <= limit
+            answer = self.client.get(answer.url.join(answer.links["next"]["url"]), headers=headers)
+            pages.append(answer.json())
+        listed = [(post["postID"], (post["text"], post["status"])) for page in pages for post in page]
+        assert listed == [each for each in sorted(posts.items(), reverse=True) if status in {"", each[1][1]}]
+        self.told[who] = (query, etag, dict(posts))
+
+    @rule(who=ONE_OF_TWO)
+    def ask_whether_it_has_changed(self, who: int) -> None:
+        query, etag, posts = self.told[who]
+        headers = {**self.accounts[who][0], "If-None-Match": etag}
+        unchanged = self.client.get(f"/getPosts?{query}", headers=headers).status_code == 304
+        assert unchanged <= (posts == self.accounts[who][1])
+
+
+def test_whatever_is_done_lists_tell_what_a_plain_dict_says(
+    client: TestClient, core: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, tiny in {"PAGE_BYTES": 8, "PAGE_POSTS": 3, "PIECE": 300}.items():
+        monkeypatch.setattr(core, name, tiny)
+    monkeypatch.setattr(core.pages, "_Cache__maxsize", 2000)
+    monkeypatch.setattr(Lists, "client", client, raising=False)
+    core.pages.clear()
+    search = settings(max_examples=30, stateful_step_count=30, deadline=None, database=None)
+    run_state_machine_as_test(Lists, settings=search)
+
+
 def test_a_list_that_is_too_large_for_the_cache_is_streamed_whole(
     client: TestClient, core: ModuleType, ada: dict[str, str]
 ) -> None:
@@ -946,7 +1035,7 @@ def test_what_is_not_there_is_refused_in_json(client: TestClient) -> None:
 def test_an_error_of_ours_shows_nothing_of_itself(
     client: TestClient, core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core, "write_post", lambda *_: 1 / 0)
+    monkeypatch.setattr(core.models, "now", lambda: 1 / 0)
     answer = client.post("/addPost", json={"text": "hi"}, headers=ada)
     assert_refused(answer, 500)
     assert "division" not in answer.text

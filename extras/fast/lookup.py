@@ -53,7 +53,7 @@ class Line:
             self.open()
         try:
             cursor = self.connection.cursor()
-            cursor.execute(sql, values)
+            models.engine.dialect.do_execute(cursor, sql, values)
             return cursor.fetchall()
         except BaseException:
             self.close()
