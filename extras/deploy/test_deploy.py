@@ -4,11 +4,13 @@
 """
 
 import getpass
+import itertools
 import json
 import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -222,6 +224,57 @@ def test_a_proxy_passes_the_contract_on(proxy: Proxy, server: Server, tmp_path: 
         assert client.get("/getPosts").headers["WWW-Authenticate"] == "Bearer"
     assert "127.0.0.1" in server.log
     assert "203.0.113.9" not in server.log
+
+
+@pytest.mark.parametrize("proxy", [nginx, caddy])
+def test_no_body_becomes_a_request_of_its_own_behind_a_proxy(proxy: Proxy, server: Server, tmp_path: Path) -> None:
+    port = free_port()
+    with run(proxy(tmp_path, port, server.base_url.port or 0), port) as client:
+        victim = server.account()
+        post_id = client.post("/addPost", json={"text": "hi"}, headers=victim).json()["postID"]
+        inner = (
+            f"DELETE /deletePost/{post_id} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: {victim['Authorization']}\r\n\r\n"
+        )
+        bodies = (
+            f"Content-Length: {len(inner)}\r\n\r\n{inner}",
+            f"Transfer-Encoding: chunked\r\n\r\n{len(inner):x}\r\n{inner}\r\n0\r\n\r\n",
+        )
+        heads = (
+            "POST /addPost HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n",
+            "POST /addPost HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+            "CONNECT /addPost HTTP/1.1\r\n",
+            f"CONNECT {HOST}:443 HTTP/1.1\r\n",
+        )
+        for head, body, apart in itertools.product(heads, bodies, (False, True)):
+            answer = speak_tls(port, f"{head}Host: {HOST}\r\n", body, apart)
+            assert re.match(rb"HTTP/1.1 4\d\d ", answer), (head, answer)
+            assert len(client.get("/getPosts", headers=victim).json()) == 1, (head, body, apart)
+        java = {
+            **victim,
+            "Connection": "Upgrade, HTTP2-Settings",
+            "Upgrade": "h2c",
+            "HTTP2-Settings": "AAEAAEAAAAIAAAAB",
+        }
+        assert client.post("/addPost", json={"text": "from Java"}, headers=java).status_code == 201
+
+
+def speak_tls(port: int, head: str, body: str, apart: bool) -> bytes:
+    """The beginning of what a proxy answers to these bytes, in one packet or in two."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+    with context.wrap_socket(plain, server_hostname=HOST) as connection:
+        for part in (head, body) if apart else (head + body,):
+            connection.sendall(part.encode())
+        return connection.recv(1000)
+
+
+@pytest.mark.parametrize("proxy", [nginx, caddy])
+def test_a_proxy_refuses_endless_headers(proxy: Proxy, server: Server, tmp_path: Path) -> None:
+    port = free_port()
+    with run(proxy(tmp_path, port, server.base_url.port or 0), port) as client, suppress(httpx2.TransportError):
+        answer = client.get("/getPosts", headers={f"X-{number}": "x" * 4000 for number in range(500)})
+        assert answer.status_code in {400, 431}
 
 
 def test_nginx_refuses_in_json_whatever_it_refuses(server: Server, tmp_path: Path) -> None:
