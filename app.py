@@ -5,7 +5,8 @@ import importlib
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
-from functools import reduce
+from contextlib import suppress
+from functools import partial, reduce
 from itertools import accumulate
 from threading import Lock
 from typing import Annotated, Any
@@ -15,8 +16,7 @@ from fastapi import FastAPI, HTTPException, Path, Query, Request, Response, exce
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, exc, insert, select, update
-from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette import requests, types
 
 import auth
 import models
@@ -29,6 +29,7 @@ PAGE_BYTES, PAGE_POSTS = 2**20, 10_000  # that one query brings into memory, of 
 PIECE, STALL = 2**16, 60  # bytes of a list that are sent at a time, and seconds that its client may take nothing
 TOO_LARGE = {"detail": f"The body is too large: at most {POST_BODY} bytes for a post, {OTHER_BODY} elsewhere."}
 FAILED = {"detail": "Something went wrong here. It was logged."}
+SWITCHED = b'{"detail": "Send a body without \'Upgrade\' and CONNECT."}'
 
 
 # What OpenAPI says of them.
@@ -51,7 +52,7 @@ class Route(routing.APIRoute):
         guarded = any(each.call is auth.current_user for each in self.dependant.dependencies)
 
         async def ask_first(request: Request) -> Response:
-            if int(request.headers.get("Content-Length", 0)) > request.scope[MAX_BODY_SIZE_SCOPE_KEY]:
+            if int(request.headers.get("Content-Length", 0)) > (self.max_body_size or OTHER_BODY):
                 raise HTTPException(413)  # Starlette would say so once the work is done
             if guarded:
                 await auth.current_user(request)
@@ -69,31 +70,32 @@ hooks.post = schemas.Post
 
 # After `Upgrade` and CONNECT uvicorn would read a body as the next request: the answer is the last of its connection.
 # Two of Starlette's own answers are not JSON. One that its client does not take is given up.
-def guard(app: ASGIApp) -> ASGIApp:
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        headers, canned = dict(scope.get("headers", [])), None
-        switching = b"upgrade" in headers or scope.get("method") == "CONNECT"
-        has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+async def guard(stack: types.ASGIApp, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
+    headers, canned = dict(scope.get("headers", [])), None
+    switching = b"upgrade" in headers or scope.get("method") == "CONNECT"
+    has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
-        async def send_guarded(message: Message) -> None:
-            nonlocal canned
-            if message["type"] == "http.response.start":
-                canned = {413: TOO_LARGE, 500: FAILED}.get(message["status"])
-                kept = [(b"content-type", b"application/json")] if canned else message["headers"]
-                message["headers"] = [*kept, *[(b"connection", b"close")] * switching]
-            elif canned:
-                message["body"] = json.dumps(canned).encode()
+    async def send_guarded(message: types.Message) -> None:
+        nonlocal canned
+        if message["type"] == "http.response.start":
+            canned = {413: TOO_LARGE, 500: FAILED}.get(message["status"])
+            kept = [(b"content-type", b"application/json")] if canned else message["headers"]
+            message["headers"] = [*kept, *[(b"connection", b"close")] * switching]
+        elif canned:
+            message["body"] = json.dumps(canned).encode()
+        try:
             async with asyncio.timeout(STALL):
                 await send(message)
+        except TimeoutError:
+            raise requests.ClientDisconnect from None
 
-        refusal = StreamingResponse(refuse_body(), 400, media_type="application/json")
-        await (refusal if switching and has_body else app)(scope, receive, send_guarded)
+    refusal = StreamingResponse(refuse_body(), 400, {"Content-Length": str(len(SWITCHED))}, "application/json")
+    with suppress(requests.ClientDisconnect):
+        await (refusal if switching and has_body else stack)(scope, receive, send_guarded)
 
-    return guarded
 
-
-async def refuse_body() -> AsyncIterator[str]:
-    yield json.dumps({"detail": "Send a body without 'Upgrade' and CONNECT."})
+async def refuse_body() -> AsyncIterator[bytes]:
+    yield SWITCHED
     await asyncio.sleep(0.5)  # closed at once, a client that is still writing would lose the answer
 
 
@@ -245,4 +247,5 @@ app.openapi()  # without the methods that come now
 for methods in (route.methods or set() for route in routing.iter_route_contexts(app.routes)):
     methods.update({"HEAD"} if "GET" in methods else ())  # RFC 9110 section 9.3.2
 hooks.create_tables()
-app.middleware_stack = reduce(lambda stack, layer: layer(stack), [guard, *hooks.layers], app.build_middleware_stack())
+guarded = partial(guard, app.build_middleware_stack())
+app.middleware_stack = reduce(lambda stack, layer: layer(stack), hooks.layers, guarded)

@@ -20,11 +20,8 @@ SCRYPT = "scrypt$14$8$5"  # log2(N), r, p; OWASP Password Storage: as strong as 
 
 log = logging.getLogger("uvicorn.posts")  # uvicorn's own handler prints it
 
-
 TTL = os.environ.get("TOKEN_TTL") or "86400"
-TOKEN_TTL = (
-    int(TTL) if re.fullmatch("[1-9][0-9]{0,8}", TTL) else models.stop("TOKEN_TTL: 1 to 999999999 whole seconds.")
-)
+TOKEN_TTL = int(TTL if re.fullmatch("[1-9][0-9]{0,8}", TTL) else models.stop("TOKEN_TTL: 1 to 999999999 seconds."))
 
 
 # What counts of a password (RFC 8265 section 4.2): composed characters, and each space as the ASCII space.

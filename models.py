@@ -70,13 +70,11 @@ def make_engine(database_url: str) -> sa.Engine:
         if url.drivername == "sqlite":
             # A database in memory is as old as its connection: there is one, and the threads take turns.
             size = {"pool_size": 1, "poolclass": sa.QueuePool} if url.database in {None, "", ":memory:"} else {}
-            options = {"timeout": TIMEOUT, "check_same_thread": False}
-            return sa.create_engine(url, connect_args=options, **POOL | size)
+            args = {"timeout": TIMEOUT, "check_same_thread": False}
+            return sa.create_engine(url, connect_args=args, **POOL | size)
         if re.fullmatch(r"(mysql|mariadb)(\+pymysql)?", url.drivername) and url.database and "@" not in str(url.host):
-            options = MYSQL | ({"password": url.password.encode()} if url.password else {})  # PyMySQL takes Latin-1
-            return sa.create_engine(
-                url.set(drivername="mysql+pymysql"), connect_args=options, pool_pre_ping=True, **POOL
-            )
+            args = MYSQL | ({"password": url.password.encode()} if url.password else {})  # PyMySQL takes Latin-1
+            return sa.create_engine(url.set(drivername="mysql+pymysql"), connect_args=args, pool_pre_ping=True, **POOL)
     stop("DATABASE_URL is none of sqlite:///FILE, sqlite:// (in memory) and mysql://USER:PASSWORD@HOST/DATABASE.")
 
 
