@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from test_app import new_database, serve
+
 EXTRAS = Path(__file__).parent
 MODULES = {
     file.parent.name if file.stem == "__init__" else file.stem: file
@@ -68,3 +70,20 @@ def test_any_two_extras_work_together_in_either_order_and_all_of_them_do(tmp_pat
     command = [sys.executable, "-c", PAIRS, *MODULES]
     done = subprocess.run(command, cwd=EXTRAS.parent, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "home", "livez"),
+    [(None, 200, 404), ("+health", 200, 200), ("+", 200, 404), (" health , ", 307, 200), ("", 307, 404)],
+)
+def test_unset_means_the_default_ones_and_a_plus_adds_to_them(
+    setting: str | None, home: int, livez: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EXTRAS", raising=False)
+    chosen = {} if setting is None else {"EXTRAS": setting}
+    with new_database() as url, serve(url, "--root-path", "/blog", **chosen) as server:
+        answer = server.get("/")
+        assert answer.status_code == home
+        assert answer.headers.get("location", "docs") == "docs"  # relative: it leads to /blog/docs
+        assert server.get("/livez").status_code == livez
+        assert "cdn.jsdelivr.net" in server.get("/docs").text or home == 200  # Swagger UI is the app's own by default

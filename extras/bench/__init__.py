@@ -9,10 +9,10 @@
 Run it at the top folder; it needs `wrk` (Debian's package). Each trial makes databases of its own and drops them; of
 a MySQL URL only the server counts. `--json` prints one JSON object instead of tables. No figure makes it fail.
 
-- **speed**: one worker, 16 connections, 16 accounts with ten posts of 200 characters. The floor is a bare `async` route
-  under the same uvicorn that answers with the same bytes; the bare sync route is the same with `def`. The servers
-  share one core, wrk has another; all take turns, and the table shows medians.
-- **metrics**: getPosts from the cache with the extra `metrics` and without, taking turns like `speed`.
+- **speed**: one worker, 16 connections, 16 accounts with ten posts of 200 characters, with the extra `fast` and
+  without any. The floor is a bare `async` route under the same uvicorn that answers with the same bytes; the bare sync
+  route is the same with `def`. The servers share one core, wrk has another; all take turns; the table shows medians.
+- **metrics**: getPosts from the cache with the extra `metrics` besides `fast` and without, taking turns like `speed`.
 - **miss**: building a list of 10,000 posts of 200 bytes, over a raw driver SELECT and `json.dumps`.
 - **growth**: each request's time with 1,000,000 posts of 10,000 other accounts in the tables, over that without,
   taking turns on two databases.

@@ -6,7 +6,7 @@ from html import escape
 
 from .wrk import Load
 
-COLOURS = ("#666666", "#1f77b4", "#d62728", "#2ca02c")
+COLOURS = ("#666666", "#1f77b4", "#d62728", "#9ecae1", "#fcaaaa")
 WIDTH, HEIGHT, LEFT, TOP = 420, 260, 60, 40  # of a panel's axes, and their margins
 
 
@@ -36,7 +36,7 @@ def plot(curves: Mapping[str, Mapping[int, Load]], caption: str) -> str:
     ]
     width, height = 2 * (WIDTH + LEFT + 20), HEIGHT + TOP + 90
     names = "".join(
-        f'<text x="{LEFT + 160 * i}" y="{height - 32}" fill="{colour}">&#9679; {escape(name)}</text>'
+        f'<text x="{LEFT + 170 * i}" y="{height - 32}" fill="{colour}">&#9679; {escape(name)}</text>'
         for i, (name, colour) in enumerate(zip(curves, COLOURS, strict=False))
     )
     return (
