@@ -1707,11 +1707,11 @@ def hang_up(connection: Any) -> None:
     """Cut the driver's connection; the pool may have it, or a cursor."""
     owner = "driver_connection" if hasattr(connection, "driver_connection") else "connection"
     connection = getattr(connection, owner, connection)
-    if hasattr(connection, "_sock"):
-        connection._sock.shutdown(socket.SHUT_RDWR)
-    else:
+    if not hasattr(connection, "_sock"):
         connection.rollback()
         connection.close()
+    elif connection._sock:  # or it is cut already
+        connection._sock.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_commit_that_fails_is_503_and_not_written(

@@ -1,19 +1,20 @@
 """One transaction for all posts that wait to be written, in which none can hurt another."""
 
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, exc, select, update
+from sqlalchemy import Connection, exc
 
 import app as core
 import models
 import schemas
-from models import User, hooks
+from models import hooks
 
 from .shared import Shared
 
 LARGE = 2**16  # characters of a text, from which it is written alone
+DRIVER: Any = models.engine.dialect.loaded_dbapi
 BUDGET = 0.5  # seconds after which a transaction takes in no more
 
 
@@ -41,12 +42,14 @@ def commit(writes: list[Write]) -> Sequence[Result]:
         with models.engine.connect() as connection:
             if models.SQLITE:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.begin()  # or the commit would be none, as SQLAlchemy does not see the driver's statements
             results = write_posts(connection, writes)
             models.commit(connection, deadline)
             return results
     except models.CommitLost:
         raise
-    except (exc.DBAPIError, models.Unavailable):
+    except (exc.DBAPIError, models.Unavailable, DRIVER.Error):
         return [ALONE] * len(writes)
 
 
@@ -60,8 +63,7 @@ def write_posts(connection: Connection, writes: list[Write]) -> list[Result]:
         results.append(ALONE if late or write.user_id not in free else write_post(connection, write))
     written = {write.user_id for write, result in zip(writes, results, strict=True) if isinstance(result, int)}
     if written and not hooks.on_post:
-        newer = update(User).where(User.id.in_(written)).values(posts_version=User.posts_version + 1)
-        connection.execute(newer)
+        execute(connection, "UPDATE users SET posts_version = posts_version + 1 WHERE id IN (?)", written)
     return results
 
 
@@ -69,30 +71,39 @@ def unlocked(connection: Connection, accounts: set[int]) -> set[int]:
     """Those that nobody else writes to; now they are locked for this transaction."""
     if models.SQLITE:  # which is locked as a whole
         return accounts
-    return set(connection.scalars(select(User.id).where(User.id.in_(accounts)).with_for_update(skip_locked=True)))
+    lock = "SELECT id FROM users WHERE id IN (?) FOR UPDATE SKIP LOCKED"
+    return {user_id for (user_id,) in execute(connection, lock, accounts).fetchall()}
 
 
-INSERT = "INSERT INTO posts (user_id, size, status, created_at, updated_at, text) VALUES (?, ?, ?, ?, ?, ?)"
-SQL = INSERT if models.SQLITE else INSERT.replace("?", "%s")  # the driver's own placeholders
+def execute(connection: Connection, sql: str, values: Collection[object]) -> Any:
+    """The driver's cursor, after a statement whose `?` stands for all the values; errors are the driver's, too."""
+    cursor = connection.connection.cursor()
+    placeholders = ", ".join(["?" if models.SQLITE else "%s"] * len(values))
+    models.engine.dialect.do_execute(cursor, sql.replace("?", placeholders), tuple(values))
+    return cursor
+
+
+INSERT = "INSERT INTO posts (user_id, size, status, created_at, updated_at, text) VALUES (?)"
 
 
 def insert_post(connection: Connection, write: Write) -> Result:
-    """What `core.write_post` does but for the version, through the driver's own cursor."""
+    """What `core.write_post` does but for the version."""
     now, (user_id, post) = models.now(), write
-    dialect = models.engine.dialect
-    cursor = connection.connection.cursor()
     try:
-        dialect.do_execute(cursor, SQL, (user_id, len(post.text.encode()), post.status, now, now, post.text))
-        return int(cursor.lastrowid or 0)
-    except dialect.loaded_dbapi.IntegrityError:
+        values = (user_id, len(post.text.encode()), post.status, now, now, post.text)
+        return int(execute(connection, INSERT, values).lastrowid)
+    except DRIVER.IntegrityError:
         return ALONE  # its account is gone, for instance
-    except dialect.loaded_dbapi.Error as error:
-        refused = models.Unavailable(models.reason(error))
-        if dialect.is_disconnect(error, None, None):
-            connection.invalidate()
-        if models.SQLITE or connection.invalidated or error.args[0] in models.CONFLICTS | models.READ_ONLY:
-            raise refused from None  # the others' posts are gone with this one
-        return refused
+    except DRIVER.Error as error:
+        if models.SQLITE or is_fatal(error):
+            raise  # the others' posts are gone with this one
+        return models.Unavailable(models.reason(error))
+
+
+def is_fatal(error: Any) -> bool:
+    """Whether it ends the transaction, or the connection."""
+    code = (*error.args, None)[0]
+    return code in models.CONFLICTS | models.READ_ONLY or models.engine.dialect.is_disconnect(error, None, None)
 
 
 def ask_and_write(connection: Connection, write: Write) -> Result:
@@ -101,8 +112,7 @@ def ask_and_write(connection: Connection, write: Write) -> Result:
         with connection.begin_nested():
             return core.write_post(connection, *write)
     except Exception as error:
-        code = error.orig.args[0] if isinstance(error, exc.DBAPIError) and error.orig else None
-        if code in models.CONFLICTS | models.READ_ONLY or connection.invalidated or not connection.in_transaction():
+        if is_fatal(getattr(error, "orig", error)) or connection.invalidated or not connection.in_transaction():
             raise  # the others' posts are gone with this one
         return error
 

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from typing import Any
+from functools import lru_cache
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler
@@ -25,6 +25,7 @@ from .lookup import look_up
 BEARER = re.compile(rb"[Bb]earer ([\w.~+/-]+=*)")
 NOT_OURS = {b"upgrade", b"transfer-encoding", b"expect"}  # what FastAPI and the guard look at
 
+Headers = list[tuple[bytes, bytes]]
 Path = Callable[[Scope, dict[bytes, bytes], Receive, Send], Awaitable[Receive | None]]
 
 
@@ -84,25 +85,39 @@ async def get_posts(scope: Scope, headers: dict[bytes, bytes], receive: Receive,
     account = None if b"content-length" in headers else await find_account(scope, headers, receive)
     if not account:
         return receive
-    told = core.list_headers(account)
-    if b"if-none-match" in headers and {"*", told["ETag"], f"W/{told['ETag']}"} & core.tags_of(
-        Request(scope), "If-None-Match"
-    ):
-        await answer(send, 304, told, b"")
+    if b"if-none-match" in headers and is_unchanged(account, Request(scope)):
+        await answer(send, 304, [*list_headers(account)], b"")
         return None
     page = cached_page(account)
     if page is None:
         return receive
-    await answer(send, 200, {**told, "content-length": str(len(page)), "content-type": "application/json"}, page)
+    await answer(send, 200, [*list_headers(account), *json_headers(page)], page)
     return None
+
+
+def is_unchanged(account: Account, request: Request) -> bool:
+    etag = core.list_headers(account)["ETag"]
+    return bool({"*", etag, f"W/{etag}"} & core.tags_of(request, "If-None-Match"))
+
+
+@lru_cache(4096)
+def list_headers(account: Account) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.lower().encode(), value.encode()) for name, value in core.list_headers(account).items())
+
+
+def json_headers(body: bytes) -> Headers:
+    return [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
 
 
 def cached_page(account: Account) -> bytes | None:
     """The whole list, if it is in the cache and goes out in one piece."""
     key = core.page_of_posts.cache_key(account.id, account.posts_version, None, core.PAGE_POSTS, schemas.MAX_ID)
-    with core.page_of_posts.cache_lock or nullcontext():
-        page, following = core.pages.get(key, (b"", None))
-    return page if page and not following and len(page) <= core.PIECE else None
+    try:
+        with core.page_of_posts.cache_lock or nullcontext():
+            page, following = core.pages[key]
+    except KeyError:
+        return None
+    return None if following or len(page) > core.PIECE else page
 
 
 async def add_post(scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Receive | None:
@@ -118,7 +133,7 @@ async def add_post(scope: Scope, headers: dict[bytes, bytes], receive: Receive, 
         post_id = await save(Write(account.id, post))
         log.info("addPost account=%d post=%d", account.id, post_id)
         body = b'{"postID":%d}' % post_id
-        await answer(send, 201, {"content-length": str(len(body)), "content-type": "application/json"}, body)
+        await answer(send, 201, json_headers(body), body)
         return None
 
     async def replay() -> Message:
@@ -141,7 +156,6 @@ async def read_post(receive: Receive) -> tuple[list[Message], schemas.NewPost | 
         return messages, None
 
 
-async def answer(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
-    raw: Any = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
+async def answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
