@@ -169,12 +169,12 @@ REFUSE_BAD_SQLITE = "SELECT RAISE(ABORT, 'refused') WHERE NEW.text LIKE 'bad%';"
 def test_a_post_that_the_database_refuses_is_refused_alone(
     url: str, server: Server, accounts: list[dict[str, str]]
 ) -> None:
-    sent = ["bad"] + [f"beside the bad {number}" for number in range(13)]
+    sent = [f"beside the bad {number}" for number in range(13)] + ["bad"]
     with before_each_insert(url, REFUSE_BAD, REFUSE_BAD_SQLITE):
         answers = answers_at_once([adding(*each) for each in zip(accounts, sent, strict=True)], server)
-    assert [answer.status_code for answer in answers] == [503] + [201] * 13
+    assert [answer.status_code for answer in answers] == [201] * 13 + [503]
     there = texts_in(url)
-    assert [there[text] for text in sent] == [0] + [1] * 13
+    assert [there[text] for text in sent] == [1] * 13 + [0]
     assert ids_used(answers) <= 14
 
 
@@ -554,14 +554,15 @@ def expired(url: str, server: Server) -> str:
 
 
 def exchange(server: Server, packets: list[bytes]) -> tuple[list[bytes], list[str]]:
-    """The lines of all that is answered on a connection, on which one more request follows, and those of the log."""
+    """The lines of all that is answered on a connection, where one more request may follow, and those of the log."""
     logged, answer = len(server.log), b""
     with socket.create_connection(("127.0.0.1", server.base_url.port or 0)) as connection:
         connection.settimeout(10)
         for packet in packets:
             connection.sendall(packet)
             server.get("/nothing")  # by now the packet has been read
-        connection.sendall(request("GET /last", "Connection: close"))
+        if b"Connection: close" not in packets[0]:
+            connection.sendall(request("GET /last", "Connection: close"))
         while received := connection.recv(65_536):
             answer += received
     answer = re.sub(rb"(?<=\r\ndate: )[^\r]+", b"", answer)
@@ -612,3 +613,64 @@ def test_below_a_root_path_the_answers_are_the_same(url: str, reader: dict[str, 
             )
     assert told[0] == told[1]
     assert told[0][0][0][0] == b"HTTP/1.1 200 OK"
+
+
+RAISING = """
+from fastapi import HTTPException, Response
+from starlette import exceptions
+import models
+
+class Tired(Exception):
+    pass
+
+RAISED = {
+    "HTTPException": lambda: HTTPException(403, "Not you.", {"X-Why": "so"}),
+    "Starlette's": lambda: exceptions.HTTPException(429, "Not now.", {"Retry-After": "7"}),
+    "too large": lambda: HTTPException(413, "This is a quota."),
+    "of the database": lambda: models.Unavailable("it is away"),
+    "handled": lambda: Tired(),
+    "a mistake": lambda: RuntimeError("a mistake"),
+}
+
+async def on_account(request, account):
+    if why := request.headers.get("X-Account"):
+        raise RAISED[why]()
+
+def on_post(connection, user_id, size):
+    if why := list(RAISED)[size:size + 1]:
+        raise RAISED[why[0]]()
+
+def setup(app):
+    models.hooks.on_account.append(on_account)
+    models.hooks.on_post.append(on_post)
+    app.add_exception_handler(Tired, lambda request, error: Response("tired", 418))
+"""
+
+
+def test_what_other_extras_raise_is_answered_as_without_it(url: str, reader: dict[str, str], tmp_path: Path) -> None:
+    token = reader["Authorization"].encode()
+    folder = extra(tmp_path, RAISING)
+    raised = ["HTTPException", "Starlette's", "too large", "of the database", "handled", "a mistake"]
+    close = "Connection: close"  # as uvicorn does anyway after a mistake
+    requests = {f"a list, {each}": getting(AS, close, f"X-Account: {each}") for each in raised}
+    requests |= {f"a post, {each}": posting(GOOD, AS, JSON, close, f"X-Account: {each}") for each in raised}
+    requests |= {
+        f"a check, {each}": posting(b'{"text": "%b"}' % (b"x" * size), AS, JSON, close)
+        for size, each in enumerate(raised)
+        if size
+    }
+    told = []
+    for extras in ("fast,odd.extra", "odd.extra"):
+        with serve(url, EXTRAS=extras, PYTHONPATH=folder) as server:
+            told.append(
+                {
+                    name: exchange(server, [packet.replace(b"Bearer TOKEN", token) for packet in packets])
+                    for name, packets in requests.items()
+                }
+            )
+            assert server.log.count("Exception in ASGI application") == 3
+    for name, (answer, log) in told[0].items():
+        other_answer, other_log = told[1][name]
+        assert (name, answer) == (name, other_answer)
+        lines = [[line for line in each if re.match("[A-Z]+: ", line)] for each in (log, other_log)]
+        assert (name, lines[0]) == (name, lines[1])
