@@ -1,5 +1,6 @@
 """The layer around the app, and the two paths that it answers."""
 
+import asyncio
 import hashlib
 import json
 import re
@@ -42,6 +43,8 @@ class FastPaths:
         scope["route"] = self.routes[path]
         try:
             left = await answer(scope, headers, receive, send)
+        except NotTaken:
+            raise
         except Exception as error:
             return await refuse(self.app, error, scope, receive, send)
         if left:
@@ -140,7 +143,15 @@ async def read_post(receive: Receive) -> tuple[list[Message], schemas.NewPost | 
         return messages, None
 
 
+class NotTaken(TimeoutError):
+    """The client has not taken its answer, which has begun: there can be no other."""
+
+
 async def answer(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
     raw: Any = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+    try:
+        async with asyncio.timeout(core.STALL):
+            await send({"type": "http.response.start", "status": status, "headers": raw})
+            await send({"type": "http.response.body", "body": body})
+    except TimeoutError:
+        raise NotTaken from None

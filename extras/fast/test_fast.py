@@ -354,13 +354,19 @@ def chunks_of(body: bytes, count: int) -> Iterator[dict[str, Any]]:
     yield {"type": "http.disconnect"}
 
 
-def call(core: ModuleType, headers: dict[str, str], messages: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is sent after POST /addPost whose body these messages bring."""
+def call(
+    core: ModuleType,
+    headers: dict[str, str],
+    messages: Iterator[dict[str, Any]],
+    send: Callable[[dict[str, Any]], Awaitable[None]] | None = None,
+    path: str = "/addPost",
+) -> list[dict[str, Any]]:
+    """What is sent after a request whose body these messages bring; fails if it takes 10 seconds."""
     sent: list[dict[str, Any]] = []
     scope = {
         "type": "http",
-        "method": "POST",
-        "path": "/addPost",
+        "method": "POST" if path == "/addPost" else "GET",
+        "path": path,
         "query_string": b"",
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
     }
@@ -368,10 +374,15 @@ def call(core: ModuleType, headers: dict[str, str], messages: Iterator[dict[str,
     async def receive() -> dict[str, Any]:
         return next(messages)
 
-    async def send(message: dict[str, Any]) -> None:
+    async def keep(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(core.app(scope, receive, send))
+    async def run() -> None:
+        done, _ = await asyncio.wait({asyncio.ensure_future(core.app(scope, receive, send or keep))}, timeout=10)
+        assert done
+        await done.pop()
+
+    asyncio.run(run())
     return sent
 
 
@@ -398,6 +409,26 @@ def test_of_a_body_whose_client_leaves_nothing_is_written(
     start, *_ = call(core, headers, iter([part, {"type": "http.disconnect"}]))
     assert start["status"] == 400
     assert texts(fast, ada) == []
+
+
+@pytest.mark.parametrize("route", ["/getPosts", "/addPost"])
+def test_an_answer_that_its_client_does_not_take_is_given_up(
+    fast: TestClient, core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
+    texts(fast, ada)  # now it is in the cache
+    monkeypatch.setattr(core, "STALL", 0.05)
+    posted = {"Content-Type": "application/json", "Content-Length": "14"} if route == "/addPost" else {}
+    body = {"type": "http.request", "body": GOOD, "more_body": False}
+
+    begun = []
+
+    async def send(message: dict[str, Any]) -> None:
+        begun.append(message["status"])
+        await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        call(core, {**ada, **posted}, iter([body]), send, route)
+    assert begun == [201 if posted else 200]  # and no other after it
 
 
 # The same answers as without it
