@@ -80,8 +80,9 @@ def test_unset_means_the_default_ones_and_a_plus_adds_to_them(
     setting: str | None, home: int, livez: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("EXTRAS", raising=False)
-    chosen = {} if setting is None else {"EXTRAS": setting}
-    with new_database() as url, serve(url, "--root-path", "/blog", **chosen) as server:
+    if setting is not None:
+        monkeypatch.setenv("EXTRAS", setting)
+    with new_database() as url, serve(url, "--root-path", "/blog") as server:
         answer = server.get("/")
         assert answer.status_code == home
         assert answer.headers.get("location", "docs") == "docs"  # relative: it leads to /blog/docs

@@ -2,6 +2,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def test_text_and_status_change_together_or_alone(server: Server, ada: dict[str,
         answer = edit(server, ada, post["postID"], **changes)
         assert answer.status_code == 200
         edited = answer.json()
-        assert edited["updatedAt"] > post["updatedAt"]
+        assert datetime.fromisoformat(edited["updatedAt"]) > datetime.fromisoformat(post["updatedAt"])
         assert edited["version"] > post["version"]
         assert edited == {**post, **changes, "updatedAt": edited["updatedAt"], "version": edited["version"]}
         post = edited

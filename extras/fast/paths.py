@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from functools import lru_cache
 
-from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.exception_handlers import http_exception_handler
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI, Request
 from fastapi.routing import iter_route_contexts
-from sqlalchemy.exc import SQLAlchemyError
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import app as core
@@ -45,20 +44,20 @@ class FastPaths:
         try:
             left = await answer(scope, headers, receive, send)
         except Exception as error:
-            response = await refusal(Request(scope), error)
-            return await response(scope, receive, send)
+            return await refuse(self.app, error, scope, receive, send)
         if left:
             await self.stack(scope, left, send)
 
 
-async def refusal(request: Request, error: Exception) -> Response:
-    """What FastAPI would answer."""
-    if isinstance(error, HTTPException):
-        return await http_exception_handler(request, error)
-    if isinstance(error, SQLAlchemyError):
-        return await core.unavailable(request, error)
-    log.error("Exception in ASGI application", exc_info=error)
-    return JSONResponse(core.FAILED, 500)
+async def refuse(app: FastAPI, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """What FastAPI does when a route raises this; other extras may have handlers of their own."""
+
+    async def fail(*_: object) -> None:
+        raise error
+
+    handlers = dict(app.exception_handlers)
+    on_error = handlers.pop(500, None) or handlers.pop(Exception, None)
+    await core.guard(ServerErrorMiddleware(ExceptionMiddleware(fail, handlers), on_error), scope, receive, send)
 
 
 def plain_headers(scope: Scope) -> dict[bytes, bytes] | None:
