@@ -1077,6 +1077,46 @@ def test_a_list_whose_client_takes_nothing_is_given_up(
     assert len(sent) == 3
 
 
+def megabytes(server: Server) -> float:
+    """What the server's process has in memory."""
+    status = Path(f"/proc/{server.process.pid}/status")
+    if not status.exists():
+        pytest.skip("only Linux tells")
+    return int(re.findall(r"VmRSS:\s*(\d+)", status.read_text())[0]) / 1024
+
+
+def connect(server: Server, stack: ExitStack, head: str) -> socket.socket:
+    """A connection on which this request has begun."""
+    connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.base_url.port or 0)))
+    connection.sendall(f"{head}\r\nHost: x\r\n\r\n".encode())
+    return connection
+
+
+def test_250_bodies_of_clients_without_a_token_take_no_memory(server: Server) -> None:
+    before, body = megabytes(server), bytes(1_000_000)
+    with ExitStack() as stack:
+        head = f"POST /addPost HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        connections = [connect(server, stack, head) for _ in range(250)]
+        for connection in connections:
+            connection.sendall(body[1:])
+        assert {connection.recv(12) for connection in connections} == {b"HTTP/1.1 401"}
+        assert megabytes(server) - before < 50
+
+
+def test_150_clients_that_take_nothing_of_a_large_list_take_little_memory(server: Server) -> None:
+    ada = sign_up(server)
+    for _ in range(8):
+        add(server, ada, "x" * 1_000_000)
+    assert len(server.get("/getPosts", headers=ada).content) > 8_000_000
+    before = megabytes(server)
+    with ExitStack() as stack:
+        head = f"GET /getPosts HTTP/1.1\r\nAuthorization: {ada['Authorization']}"
+        connections = [connect(server, stack, head) for _ in range(150)]
+        assert {connection.recv(12) for connection in connections} == {b"HTTP/1.1 200"}
+        assert len(server.get("/getPosts", headers=ada).content) > 8_000_000
+        assert megabytes(server) - before < 80
+
+
 def test_what_is_not_there_is_refused_in_json(client: TestClient) -> None:
     assert_refused(client.get("/nothing"), 404)
     assert_refused(client.get("/getPosts/"), 404)
