@@ -1,4 +1,4 @@
-"""The contract, as tests: `pytest`, or `DATABASE_URL=mysql://root@127.0.0.1/ pytest` on a server of MySQL or MariaDB.
+"""The contract, as tests: `pytest test_app.py`; with `DATABASE_URL=mysql://root@127.0.0.1/` on MySQL or MariaDB.
 
 Each run makes databases of its own and drops them.
 """
