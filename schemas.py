@@ -75,7 +75,7 @@ class AccessToken(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     access_token: str
-    token_type: Literal["bearer"] = "bearer"
+    token_type: Literal["bearer"]
     expires_in: Annotated[int, Field(description="seconds")]
 
 

@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 import uuid
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -246,6 +247,13 @@ def test_a_taken_email_is_409_in_any_letter_case(client: TestClient) -> None:
     assert client.post("/login", json={"email": email.title(), "password": PASSWORD}).status_code == 200
 
 
+def test_a_refusal_keeps_the_connections_of_the_pool(client: TestClient, core: ModuleType) -> None:
+    pool, email = core.models.engine.pool, new_email()
+    sign_up(client, email)
+    assert_refused(client.post("/signup", json={"email": email, "password": PASSWORD}), 409)
+    assert core.models.engine.pool is pool
+
+
 def test_emails_that_differ_by_an_accent_are_two_people(client: TestClient) -> None:
     name = uuid.uuid4().hex
     for letter in "eé":
@@ -336,6 +344,8 @@ def test_an_unknown_email_and_a_wrong_password_cannot_be_told_apart(
 def test_passwords_are_hashed_at_a_strength_that_owasp_lists(core: ModuleType) -> None:
     assert core.auth.hash_password(PASSWORD).startswith("scrypt$14$8$5$")
     assert core.auth.NOBODYS_HASH.startswith("scrypt$14$8$5$")
+    salt, key = map(b64decode, core.auth.hash_password(PASSWORD).split("$")[4:])
+    assert (len(salt), len(key)) == (16, 32)
 
 
 def test_a_login_renews_a_hash_whose_parameters_have_moved(
@@ -863,6 +873,22 @@ def test_a_list_that_is_too_large_for_the_cache_is_streamed_whole(
     for text in sent:
         add(client, ada, text)
     assert texts(client, ada) == sent[::-1]
+    assert client.get("/getPosts", headers=ada).headers["content-type"] == "application/json"
+
+
+def test_a_list_whose_rest_is_deleted_while_it_is_sent_ends_well(
+    client: TestClient, core: ModuleType, ada: dict[str, str]
+) -> None:
+    ids = [add(client, ada) for _ in range(3)]
+    (post,) = core.models.fetch(sa.select(core.Post.user_id).where(core.Post.id == ids[0]))
+    page = core.page_of_posts(post.user_id, 3, None, 1, ids[-1] + 1)
+    for post_id in ids[:2]:
+        assert client.delete(f"/deletePost/{post_id}", headers=ada).status_code == 204
+
+    async def read() -> bytes:
+        return b"".join([piece async for piece in core.in_pieces(page, core.auth.Account(post.user_id, 3, 0), None)])
+
+    assert [each["postID"] for each in json.loads(asyncio.run(read()))] == ids[2:]
 
 
 @pytest.mark.parametrize(("first", "count", "size"), [(3, 512, 2048), (1, 16, 65_536)])
@@ -1176,6 +1202,15 @@ def test_openapi_tells_each_status_with_its_schema(client: TestClient, method: s
     assert {int(status) for status in operation["responses"]} >= ROUTES[method, path]
     for status, response in operation["responses"].items():
         assert status in {"204", "304"} or response["content"]["application/json"]["schema"]
+
+
+def test_openapi_has_the_five_routes_and_the_longest_values(client: TestClient) -> None:
+    openapi = client.get("/openapi.json").json()
+    assert {(method, path) for path, methods in openapi["paths"].items() for method in methods} >= set(ROUTES)
+    assert "/" not in openapi["paths"]
+    assert not [path for path, methods in openapi["paths"].items() if "head" in methods]
+    fields = openapi["components"]["schemas"]["Credentials"]["properties"]
+    assert (fields["email"]["maxLength"], fields["password"]["maxLength"]) == (254, 128)
 
 
 def test_swagger_ui_is_there_and_keeps_the_token_over_a_reload(client: TestClient) -> None:
