@@ -90,6 +90,7 @@ async def get_posts(scope: Scope, headers: dict[bytes, bytes], receive: Receive,
     page = cached_page(account)
     if page is None:
         return receive
+    scope["from_cache"] = True  # for `metrics`
     await answer(send, 200, [*list_headers(account), *json_headers(page)], page)
     return None
 

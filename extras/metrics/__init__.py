@@ -18,11 +18,10 @@
 | `posts_bodies_refused_total{route}` | bodies that were too large (413) |
 | `posts_logins_failed_total` | logins with a wrong email or password |
 | `posts_cache_hits_total`, `posts_cache_misses_total` | lists of /getPosts from the cache, and those that it had not |
-| `posts_cache_evictions_total` | lists that made room for newer ones |
+| `posts_cache_evictions_total` | lists that left the cache, for newer ones or after 300 seconds |
 | `posts_cache_bytes` | what the cache holds, all workers' together |
 | `posts_pool_connections` | database connections in use |
-| `posts_pool_waits_total` | how often a thread found all connections in use and had to wait |
-| `posts_password_hashes` | password hashes that run or wait for a core |
+| `posts_password_hashes` | sign-ups and logins being answered: their password is hashed, or waits for a core |
 
 Several workers: each scrape is answered with the sums over all, by the library's multiprocess mode. Its files stand in
 a folder of the temporary directory, or in `PROMETHEUS_MULTIPROC_DIR` if you set it, which no other service may share.
@@ -41,12 +40,12 @@ import re
 import shutil
 import tempfile
 import time
+from collections import Counter
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cachetools import TTLCache
 from fastapi import FastAPI
 from fastapi.responses import Response
 from sqlalchemy import event
@@ -130,11 +129,10 @@ BODIES_REFUSED = prometheus.Counter("posts_bodies_refused", "Bodies that were to
 LOGINS_FAILED = prometheus.Counter("posts_logins_failed", "Logins with a wrong email or password")
 HITS = prometheus.Counter("posts_cache_hits", "Lists of /getPosts from the cache")
 MISSES = prometheus.Counter("posts_cache_misses", "Lists of /getPosts that the cache had not")
-EVICTIONS = prometheus.Counter("posts_cache_evictions", "Lists that made room for newer ones")
+EVICTIONS = prometheus.Counter("posts_cache_evictions", "Lists that left the cache")
 CACHE_BYTES = prometheus.Gauge("posts_cache_bytes", "What the cache holds", multiprocess_mode="livesum")
 CONNECTIONS = prometheus.Gauge("posts_pool_connections", "Database connections in use", multiprocess_mode="livesum")
-WAITS = prometheus.Counter("posts_pool_waits", "Waits for a database connection")
-HASHES = prometheus.Gauge("posts_password_hashes", "Password hashes that run or wait", multiprocess_mode="livesum")
+HASHES = prometheus.Gauge("posts_password_hashes", "Sign-ups and logins in flight", multiprocess_mode="livesum")
 
 # The look for a metric's labels takes longer than to count.
 requests_of = cache(REQUESTS.labels)
@@ -156,11 +154,14 @@ class Measure:
                 status = message["status"]
             await send(message)
 
+        hashes = scope["method"] == "POST" and scope["path"].endswith(("/signup", "/login"))
         IN_FLIGHT.inc()
+        HASHES.inc(hashes)
         try:
             await self.app(scope, receive, send_noted)
         finally:
             IN_FLIGHT.dec()
+            HASHES.dec(hashes)
             count(scope, status, time.perf_counter() - start)
 
 
@@ -174,27 +175,23 @@ def count(scope: Scope, status: int, seconds: float) -> None:
         BODIES_REFUSED.labels(route).inc()
     if status == 401 and route == "/login":
         LOGINS_FAILED.inc()
+    if route == "/getPosts":
+        count_lists(scope)
 
 
-class CountedCache(TTLCache[Any, core.Page]):
-    """Each list is asked for once a request."""
-
-    def __getitem__(self, key: Any, *args: Any) -> Any:
-        page = super().__getitem__(key, *args)
+def count_lists(scope: Scope) -> None:
+    """What the cache did since the last time; nobody else counts what `fast` takes from it."""
+    if scope.get("from_cache"):
         HITS.inc()
-        return page
+    info = core.page_of_posts.cache_info()
+    # Each miss brings a list.
+    for counter, now in ((HITS, info.hits), (MISSES, info.misses), (EVICTIONS, info.misses - len(core.pages))):
+        counter.inc(max(0, now - seen[counter]))
+        seen[counter] = max(now, seen[counter])
+    CACHE_BYTES.set(info.currsize)
 
-    def __missing__(self, key: Any) -> Any:
-        MISSES.inc()
-        raise KeyError(key)
 
-    def __setitem__(self, key: Any, page: core.Page, *args: Any, **kwargs: Any) -> None:
-        super().__setitem__(key, page, *args, **kwargs)
-        CACHE_BYTES.set(self.currsize)
-
-    def popitem(self) -> Any:
-        EVICTIONS.inc()
-        return super().popitem()
+seen: Counter[prometheus.Counter] = Counter()
 
 
 def take(_: Any, record: Any, __: Any) -> None:
@@ -212,26 +209,6 @@ def watch_pool() -> None:
     event.listen(pool, "checkout", take)
     event.listen(pool, "checkin", give_back)
     event.listen(pool, "detach", give_back)
-    connect = pool.connect
-
-    def connect_counted() -> Any:
-        if pool.checkedout() >= pool.size():  # type: ignore[attr-defined]
-            WAITS.inc()
-        return connect()
-
-    pool.connect = connect_counted  # type: ignore[method-assign]
-
-
-def watch_hashers() -> None:
-    submit = models.hashers.submit
-
-    def submit_counted(*args: Any) -> Any:
-        HASHES.inc()
-        future = submit(*args)
-        future.add_done_callback(lambda _: HASHES.dec())
-        return future
-
-    models.hashers.submit = submit_counted  # type: ignore[method-assign,assignment]
 
 
 def forget_the_dead(folder: str) -> None:
@@ -254,9 +231,7 @@ def expose() -> bytes:
 
 
 def setup(app: FastAPI) -> None:
-    core.pages.__class__ = CountedCache
     watch_pool()
-    watch_hashers()
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
