@@ -171,6 +171,7 @@ def check_shape() -> None:
 # on_post     functions of (transaction, user id, bytes), asked before a post is inserted; they raise to refuse
 # layers      ASGI middleware around the whole app, its answers to errors included; the last is outermost
 # post        the Pydantic model of a post, a subclass of schemas.Post
+# create_tables  makes the tables before the service starts
 hooks = SimpleNamespace(on_token=[], on_account=[], on_post=[], layers=[], create_tables=create_tables)
 
 readers = ThreadPoolExecutor(THREADS, "reader")

@@ -22,7 +22,7 @@ grows is asked about like a new one, as if the old were not there: so another ex
 
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Header, HTTPException, Response
+from fastapi import FastAPI, Header, HTTPException, Request, Response
 from pydantic import ConfigDict, Field, computed_field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection, bindparam, delete, select, update
@@ -71,14 +71,14 @@ FIND = (
 
 
 def edit_post(
-    connection: Connection, user_id: int, post_id: int, edit: schemas.Input, if_match: str | None
+    connection: Connection, user_id: int, post_id: int, edit: schemas.Input, tags: set[str]
 ) -> VersionedPost | int:
     """The post as it is now, or the status of its refusal."""
     core.raise_version(connection, user_id)
     post = connection.execute(FIND, {"post_id": post_id, "owner_id": user_id}).one_or_none()
     if not post:
         return 404
-    if not holds(if_match, post.updated_at):
+    if not {"*", f'"{post.updated_at}"'} & tags:  # RFC 9110 section 13.1.1; a weak tag never holds
         return 412
     values = {"text": post.text, "status": post.status, **edit.model_dump(exclude_unset=True)}
     size = len(values["text"].encode())
@@ -87,11 +87,6 @@ def edit_post(
     time = max(models.now(), post.updated_at + 1)
     connection.execute(update(Post).where(Post.id == post_id).values(size=size, updated_at=time, **values))
     return VersionedPost.model_validate({**post._mapping, **values, "updated_at": time})
-
-
-def holds(if_match: str | None, version: int) -> bool:
-    """RFC 9110 section 13.1.1; a weak tag never holds."""
-    return if_match is None or bool({"*", f'"{version}"'} & {tag.strip() for tag in if_match.split(",")})
 
 
 def check_growth(connection: Connection, user_id: int, post_id: int, size: int) -> None:
@@ -132,10 +127,12 @@ def setup(app: FastAPI) -> None:
         postID: core.PostId,
         edit: Edit,
         user: CurrentUser,
+        request: Request,
         if_match: Annotated[str | None, Header(description='`"VERSION"`: only if the post still has it')] = None,
     ) -> Response:
         """Its text, its status or both. Somebody else's post is as unknown as one that never was."""
-        post = await write(lambda tx: edit_post(tx, user.id, postID, edit, if_match), user.id)
+        tags = {"*"} if if_match is None else core.tags_of(request, "If-Match")
+        post = await write(lambda tx: edit_post(tx, user.id, postID, edit, tags), user.id)
         if isinstance(post, int):
             raise HTTPException(post, WORDS[post])
         log.info("editPost account=%d post=%d", user.id, postID)

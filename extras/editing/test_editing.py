@@ -102,6 +102,14 @@ def test_a_version_that_does_not_hold_is_412(server: Server, ada: dict[str, str]
     assert server.get("/getPosts", headers=ada).json() == [post]
 
 
+def test_several_lines_of_if_match_are_one_list(server: Server, ada: dict[str, str]) -> None:
+    post = add(server, ada)
+    for tags, status in ((['"1"', '"2"'], 412), ([f'"{post["version"]}"', '"2"'], 200)):
+        headers = [*ada.items(), *[("If-Match", tag) for tag in tags]]
+        answer = server.put(f"/editPost/{post['postID']}", json={"text": "new"}, headers=headers)
+        assert answer.status_code == status
+
+
 def test_of_eight_edits_of_one_version_one_wins(server: Server, ada: dict[str, str]) -> None:
     post = add(server, ada)
     with ThreadPoolExecutor(8) as pool:
