@@ -272,7 +272,8 @@ def test_an_email_has_at_most_254_characters(client: TestClient) -> None:
     longest = f"{uuid.uuid4().hex}@{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 25}.com"
     assert len(longest) == 254
     sign_up(client, longest)
-    assert fields_of(client.post("/signup", json={"email": f"a{longest}", "password": PASSWORD})) == {"email"}
+    for longer in (f"a{longest}", longest.replace("@", "@" + "x." * 6_000)):
+        assert fields_of(client.post("/signup", json={"email": longer, "password": PASSWORD})) == {"email"}
 
 
 @pytest.mark.parametrize("password", ["12345678", "x" * 128, " " * 8, "pässwörd 😀", "nul\0nul\0", "quote'\"\\%"])

@@ -115,6 +115,14 @@ def test_a_used_token_shown_after_the_grace_ends_its_session_alone(service: Serv
     assert service.works(elsewhere)
 
 
+def test_a_token_that_was_used_before_the_clock_was_set_back_ends_its_session(service: Service) -> None:
+    _, pair = service.sign_up()
+    new = service.trade(pair).json()
+    service.let_pass(-60_000)
+    assert service.trade(pair).status_code == 401
+    assert service.trade(new).status_code == 401
+
+
 def test_the_log_tells_whose_token_was_shown_again_and_in_which_request(service: Service) -> None:
     _, pair = service.sign_up()
     service.trade(pair)

@@ -85,3 +85,4 @@ def upgrade() -> None:
     except (DBAPIError, RuntimeError, TypeError) as error:  # as in `models.create_tables`
         unusable(error)
     log.warning("the schema is at %s, which is newer than this code", revision)
+    models.create_tables()  # those of an extra that was just switched on

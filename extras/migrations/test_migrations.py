@@ -266,6 +266,12 @@ def test_as_an_extra_it_leaves_a_newer_schema_alone(url: str, example: Path) -> 
     assert schema(url) == before
 
 
+def test_an_extra_that_is_switched_on_has_its_tables_on_a_newer_schema_too(url: str, example: Path) -> None:
+    alembic(url, "upgrade", "head", ini=example)
+    with serve(url, EXTRAS="migrations,account") as server:
+        assert server.get("/sessions", headers=server.account()).status_code == 200
+
+
 AWAY = "mysql://root:secret@127.0.0.1:1/posts" if MYSQL else "sqlite:////nowhere/blog.db"
 
 

@@ -14,6 +14,7 @@ redoc 2.5.4 (MIT), their licences and, in `SHA256SUMS`, the digests of the files
 """
 
 import gzip
+import re
 from pathlib import Path
 
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -44,15 +45,21 @@ def root_of(request: Request) -> str:
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
-async def asset(request: Request) -> Response:
+def asset(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in ASSETS:
         raise HTTPException(404, "Not Found")
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
     media_type = TYPES[name.rpartition(".")[2]]
-    if "gzip" not in request.headers.get("Accept-Encoding", ""):
+    if not takes_gzip(request.headers.get("Accept-Encoding", "")):
         return Response(gzip.decompress(ASSETS[name]), 200, headers, media_type)
     return Response(ASSETS[name], 200, headers | {"Content-Encoding": "gzip"}, media_type)
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """RFC 9110 section 12.5.3: with the weight 0 it is refused."""
+    weights = dict(re.findall(r"([\w*-]+)(?:\s*;\s*q=([\d.]+))?", accept_encoding.lower()))
+    return float(weights.get("gzip", "0") or "1") > 0
 
 
 def guarded(page: HTMLResponse) -> HTMLResponse:

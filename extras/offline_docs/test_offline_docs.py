@@ -108,9 +108,10 @@ def test_it_works_behind_a_proxys_root_path(page: Any) -> None:
         page.get_by_role("heading", name="Open an account").wait_for()
 
 
-def test_a_client_without_gzip_gets_the_file_itself(server: Server) -> None:
+@pytest.mark.parametrize("accepted", ["identity", "", "br, gzip;q=0", "gzip ; q=0.000, identity", "x-gzipped"])
+def test_a_client_without_gzip_gets_the_file_itself(server: Server, accepted: str) -> None:
     (script,) = re.findall(r'<script src="([^"]*)"', server.get("/docs").text)
-    plain = server.get(script, headers={"Accept-Encoding": "identity"})
+    plain = server.get(script, headers={"Accept-Encoding": accepted})
     packed = server.get(script)
     assert "Content-Encoding" not in plain.headers
     assert packed.headers["Content-Encoding"] == "gzip"
