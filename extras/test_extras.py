@@ -56,7 +56,7 @@ sys.exit(f"failed: {failed}" if failed else 0)
 @pytest.mark.parametrize("name", MODULES)
 def test_an_extra_has_a_manual_a_row_in_the_readme_and_tests(name: str) -> None:
     assert ast.get_docstring(ast.parse(MODULES[name].read_text("utf-8")))
-    assert f"| `{name}` |" in EXTRAS.with_name("README.md").read_text("utf-8")
+    assert f"| [`{name}`](extras/{name}/__init__.py) |" in EXTRAS.with_name("README.md").read_text("utf-8")
     assert [*EXTRAS.glob(f"test_{name}.py"), *EXTRAS.glob(f"{name}/test_*.py")]
 
 

@@ -13,13 +13,15 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 
 from test_app import ROOT, Server, new_database, serve
 
@@ -302,3 +304,73 @@ def test_a_proxy_says_503_in_json_while_the_app_is_away(proxy: Proxy, tmp_path: 
         assert away.headers["Retry-After"] == "5"
         assert away.headers["Content-Type"] == "application/json"
         assert "not available" in away.json()["detail"]
+
+
+def commands(heading: str, number: int) -> str:
+    """The shell commands of the manual under this heading."""
+    section = (FOLDER / "README.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    found: list[str] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    return found[number]
+
+
+@contextmanager
+def writing(server: Server, headers: dict[str, str]) -> Iterator[list[int]]:
+    """Somebody posts all the while; gives the ids."""
+    ids: list[int] = []
+    stop = threading.Event()
+
+    def post() -> None:
+        while not stop.is_set():
+            ids.append(server.post("/addPost", json={"text": "x" * 1000}, headers=headers).json()["postID"])
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    try:
+        yield ids
+    finally:
+        stop.set()
+        thread.join()
+
+
+def ids_of(server: Server, headers: dict[str, str]) -> list[int]:
+    return sorted(post["postID"] for post in server.get("/getPosts", headers=headers).json())
+
+
+def test_the_manuals_back_up_ends_while_posts_are_written_and_its_restore_brings_them_back(tmp_path: Path) -> None:
+    with new_database() as url, ExitStack() as stack:
+        tool("mysqldump" if url.startswith("mysql") else "sqlite3")
+        (name,) = re.findall(r"[\w.]+$", url)
+        kind, bash = int(url.startswith("mysql")), tool("bash")
+        if kind:
+            parts = sa.make_url(url)
+            (tmp_path / ".my.cnf").write_text(
+                f"[client]\nhost={parts.host}\nport={parts.port or 3306}\nuser={parts.username}\n"
+                f"password={parts.password or ''}\n"
+            )
+            for database in (f"{name}_old", f"{name}_new"):
+                stack.callback(check, "mysql", "-e", f"DROP DATABASE IF EXISTS {database}", HOME=str(tmp_path))
+
+        def run_manual(heading: str) -> None:
+            script = commands(heading, kind).replace("/var/backups", str(tmp_path))
+            folder = url.removeprefix("sqlite:///").removesuffix(f"/{name}")
+            if kind:
+                script = re.sub(r"\bposts(?=(?:_new|_old)?\b)(?!\.(?:new|db|sql))", name, script)
+            check(bash, "-c", script.replace("/var/lib/posts", folder), HOME=str(tmp_path))
+
+        with serve(url) as server:
+            headers = server.account()
+            with writing(server, headers) as ids:
+                while len(ids) < 100:
+                    time.sleep(0.01)
+                before = len(ids)
+                run_manual("Back-ups")
+                assert len(ids) > before
+            etag = server.get("/getPosts", headers=headers).headers["etag"]
+            server.delete(f"/deletePost/{ids[0]}", headers=headers)
+        run_manual("Restore")
+        with serve(url) as server:
+            restored = ids_of(server, headers)
+            assert before <= len(restored) <= len(ids)
+            assert restored == ids[: len(restored)]
+            assert server.get("/getPosts", headers={**headers, "If-None-Match": etag}).status_code == 200
+            assert server.post("/addPost", json={"text": "new"}, headers=headers).json()["postID"] > restored[-1]
