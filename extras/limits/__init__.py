@@ -8,8 +8,9 @@
 | `LIMITS_SIGNUP` | `100/hour` | sign-ups from one address | a class or an office behind one address may join at once |
 | `LIMITS_LOGIN` | `60/minute` | logins and /refreshToken from one address | as above; each costs a core a quarter of a second |
 | `LIMITS_ATTEMPTS` | `10/15 minutes` | sign-ups and logins that fail, of one account from one address | nobody types a wrong password ten times; the right one starts anew |
-| `LIMITS_GUESSES` | `100/hour` | sign-ups and logins of one account, from all addresses that it was not opened from | a year of guessing is 876,000 tries, where a million passwords are common |
+| `LIMITS_GUESSES` | `100/hour` | sign-ups and logins that fail, of one account, from all addresses that it was not opened from | a year of guessing is 876,000 tries, where a million passwords are common |
 | `LIMITS_REQUESTS` | `1200/minute` | all that one account asks with its tokens | 20 a second: more than any page, less than what hurts others |
+| `LIMITS_REVOCATIONS` | `60/minute` | of these, apart: /logout, /logoutAll, /changePassword, /deleteAccount, DELETE /sessions/... | whoever has a stolen token cannot use up its owner's way out |
 
 A login's account counts whether there is one or not, so no limit tells whether there is. An address from which the
 account was opened in the last 30 days is bound by its own LIMITS_ATTEMPTS only, never by others' guesses, and tokens
@@ -17,8 +18,9 @@ work on. From a new address the owner waits while somebody is guessing, up to an
 stranger with three addresses can keep that up, which is the price of a bound that holds however many addresses guess.
 Who share an address, behind NAT, share its LIMITS_SIGNUP and LIMITS_LOGIN, and one of them who tries another's account
 uses up that one's LIMITS_ATTEMPTS from there. `account`'s /changePassword and /deleteAccount, which ask for the
-password again, count as LIMITS_ATTEMPTS too, so that a stolen token is not a way to guess it. Windows are fixed: each
-begins with its first request. An IPv6 address counts as its /64, as one customer has so many. Tokens are counted by
+password again, count as LIMITS_ATTEMPTS too where it is wrong, so that a stolen token is not a way to guess it. What
+can be no login, such as a form that another site's page sends, is not counted. Windows are fixed: each begins with its
+first request. An IPv6 address counts as its /64, as one customer has so many. Tokens are counted by
 account, not each by itself, as anybody can have any number of them; an account is known once its token is looked up, so
 this costs no further query.
 
@@ -36,7 +38,8 @@ is 403, exactly, also if many are sent at once and whichever worker takes them:
 
 `LIMITS_STORE` is where it counts: `redis://` or `rediss://` for all workers and machines together, else the memory of
 each worker, so that four workers allow up to four times as many. A request asks Redis twice. The store holds hashes of
-emails, no email. If it is down, requests pass, uncounted, and the log says so once a minute.
+emails, no email. While it is down each worker counts for itself, and the log says so once a minute. Its keys begin with
+`LIMITS_PREFIX`, by default made of the database's host and name: services that share a Redis share no counts.
 
 Addresses: uvicorn takes them from `X-Forwarded-For` only if the proxy is among `--forwarded-allow-ips` (127.0.0.1 by
 default). A proxy that is not, or that sends none, makes all clients one address: look at the access log once. On a Unix
@@ -65,6 +68,7 @@ DEFAULTS = {
     "attempts": "10/15 minutes",
     "guesses": "100/hour",
     "requests": "1200/minute",
+    "revocations": "60/minute",
 }
 
 
@@ -85,12 +89,14 @@ def read_quota(variable: str) -> int | None:
 
 
 def read_store() -> Storage:
-    url = os.environ.get("LIMITS_STORE")
+    url, database = os.environ.get("LIMITS_STORE"), models.engine.url
     if not url:
         return Memory()
     try:
         if url.startswith(("redis://", "rediss://")):
-            return open_store(url)
+            return open_store(
+                url, os.environ.get("LIMITS_PREFIX") or f"posts:{database.host or ''}/{database.database}"
+            )
     except (ValueError, limits.errors.ConfigurationError):  # whose text may hold the password
         pass
     models.stop("LIMITS_STORE is redis://HOST:PORT or rediss://HOST:PORT; without it each worker counts for itself.")

@@ -1,10 +1,13 @@
 """Sign-ups and logins, which have no token yet: counted by the client's address and by the account that they name."""
 
+import asyncio
 import hashlib
 import ipaddress
 import json
+import re
 from contextlib import suppress
 from types import SimpleNamespace
+from weakref import WeakValueDictionary
 
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,6 +20,7 @@ from auth import log
 from .store import Hit, Store
 
 BY_ADDRESS = {"/signup": "signup", "/login": "login", "/refreshToken": "login"}
+FAILED = {401, 403, 409, 429}  # of a login, a confirmation and a sign-up; and what was not let try
 TOO_MANY = "Too many requests. Try again in {} seconds."
 
 
@@ -70,55 +74,75 @@ def account_of(body: bytes) -> str | None:
     return None
 
 
+def is_json(scope: Scope) -> bool:
+    """What another site's page can send, a form or a text, is no login (and FastAPI's 422)."""
+    content_type = Headers(scope=scope).get("Content-Type", "").partition(";")[0].strip().lower()
+    return re.fullmatch(r"application/(.+\+)?json", content_type) is not None
+
+
 class Limits:
     """Counts sign-ups and logins, refuses those too many, and tells clients how things stand."""
 
     def __init__(self, app: ASGIApp, store: Store) -> None:
         self.app, self.store = app, store
+        self.locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        hits: list[Hit] = []
-        scope["limits_hits"] = hits
-        opened = ""  # the account and the address, if this request opens one
+        scope["limits_hits"], scope["limits_reserved"] = [], []
 
         async def send_told(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if opened and message["status"] in {200, 201}:
-                    await self.store.welcome(opened)
-                if hits:
-                    MutableHeaders(scope=message).update(describe(hits))
+                await self.settle(scope, message["status"])
+                if scope["limits_hits"]:
+                    MutableHeaders(scope=message).update(describe(scope["limits_hits"]))
             await send(message)
 
         path = path_of(scope)
-        if scope["method"] == "POST" and path in BY_ADDRESS:
-            address = origin(scope)
-            if address and await self.count(hits, BY_ADDRESS[path], address):
-                return await refuse(scope, hits[-1])(scope, receive, send_told)
-            account = None
-            if path != "/refreshToken":
-                body, receive = await read_ahead(scope, receive)
-                account = account_of(body)
-            if account:
-                key = f"{account}:{address}"
-                known = await self.store.knows(key)
-                # Not among the hits: how often others tried this account is nobody's business.
-                tries: list[Hit] = []
-                if await self.count(tries, "attempts", key) or (
-                    not known and await self.count(tries, "guesses", account)
-                ):
-                    hits.append(tries[-1])
-                    return await refuse(scope, tries[-1])(scope, receive, send_told)
-                opened = key
-        await self.app(scope, receive, send_told)
+        if scope["method"] != "POST" or path not in BY_ADDRESS or not is_json(scope):
+            return await self.app(scope, receive, send_told)
+        address = origin(scope)
+        if address and await self.is_one_too_many(scope["limits_hits"], BY_ADDRESS[path], address):
+            return await refuse(scope, scope["limits_hits"][-1])(scope, receive, send_told)
+        account = None
+        if path != "/refreshToken":
+            body, receive = await read_ahead(scope, receive)
+            account = account_of(body)
+        if not account:
+            return await self.app(scope, receive, send_told)
+        scope["limits_opens"] = f"{account}:{address}"
+        # One at a time, as whether it fails is known at its end: right passwords at once must not use up the attempts.
+        async with self.locks.setdefault(scope["limits_opens"], asyncio.Lock()):
+            hit = await self.reserve(scope, account)
+            answer = refuse(scope, hit) if hit else self.app
+            await answer(scope, receive, send_told)
 
-    async def count(self, hits: list[Hit], name: str, key: str) -> bool:
-        """Whether it is one too many."""
-        hit = await self.store.hit(name, key)
-        if hit:
-            hits.append(hit)
-        return bool(hit and hit.exceeded)
+    async def reserve(self, scope: Scope, account: str) -> Hit | None:
+        """The limit that this sign-up or login is too many for."""
+        key = scope["limits_opens"]
+        wanted = [("attempts", key)] if await self.store.knows(key) else [("attempts", key), ("guesses", account)]
+        for name, counted in wanted:
+            hit = await self.store.hit(name, counted)
+            if hit.exceeded:
+                scope["limits_hits"].append(hit)
+                return hit
+            # Not among the hits: how often others tried this account is nobody's business.
+            scope["limits_reserved"].append((name, counted))
+        return None
+
+    async def settle(self, scope: Scope, status: int) -> None:
+        """What was reserved and did not fail is given back."""
+        if status in FAILED:
+            return
+        for name, key in scope["limits_reserved"]:
+            await self.store.give_back(name, key)
+        if "limits_opens" in scope and status in {200, 201}:
+            await self.store.welcome(scope["limits_opens"])
+
+    async def is_one_too_many(self, hits: list[Hit], name: str, key: str) -> bool:
+        hits.append(await self.store.hit(name, key))
+        return hits[-1].exceeded
 
 
 def refuse(scope: Scope, hit: Hit) -> JSONResponse:

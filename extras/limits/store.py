@@ -1,11 +1,11 @@
-"""Where it is counted: in this process's memory or in Redis, and what happens while that is down."""
+"""Where it is counted: in Redis or in this process's memory, also while Redis is down."""
 
+import asyncio
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import limits
 import redis.asyncio
@@ -18,8 +18,11 @@ from auth import log
 
 REMEMBER = 30 * 86400  # seconds that an address stays known to an account
 COUNTERS = 200_000  # in memory; the least recently used goes first
+CONNECTIONS = 32
 PATIENCE = 0.5  # seconds for the store to answer
 PAUSE = 1  # seconds in which a store that failed is not asked
+
+R = TypeVar("R")
 
 
 @dataclass
@@ -43,7 +46,7 @@ class Memory(Storage):
         counter = self.counters.get(key)
         if not counter:
             counter = self.counters[key] = Counter(time.time() + expiry)
-        counter.count += amount
+        counter.count = max(0, counter.count + amount)
         return counter.count
 
     async def get(self, key: str) -> int:
@@ -64,17 +67,16 @@ class Memory(Storage):
         return True
 
 
-def open_store(url: str) -> Storage:
-    """A lost answer is not asked for again, and a flood waits for a connection instead of failing for lack of one."""
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
+def open_store(url: str, prefix: str) -> Storage:
+    """A lost answer is not asked for again."""
+    pool = redis.asyncio.ConnectionPool.from_url(
         url,
-        max_connections=32,
-        timeout=PATIENCE,
+        max_connections=CONNECTIONS,
         socket_connect_timeout=PATIENCE,
         socket_timeout=PATIENCE,
         retry=Retry(NoBackoff(), 0),
     )
-    return RedisStorage(f"async+{url}", implementation="redispy", key_prefix="posts", connection_pool=pool)  # type: ignore[arg-type]
+    return RedisStorage(f"async+{url}", implementation="redispy", key_prefix=prefix, connection_pool=pool)  # type: ignore[arg-type]
 
 
 class Hit(NamedTuple):
@@ -91,47 +93,52 @@ class Hit(NamedTuple):
 
 
 class Store:
-    """Counts. While the storage is down nothing is counted, so nothing is refused."""
+    """Counts in the storage; while that is down, in this worker's memory."""
 
     def __init__(self, storage: Storage, rates: dict[str, limits.RateLimitItem]) -> None:
-        self.storage, self.rates = storage, rates
+        self.storage, self.memory, self.rates = storage, Memory(), rates
+        self.turns = asyncio.Semaphore(CONNECTIONS)  # to wait for a connection is no outage
         self.down_until = self.silent_until = 0.0
 
-    @contextmanager
-    def failing_open(self) -> Iterator[None]:
-        try:
-            yield
-        except (redis.RedisError, OSError) as error:
-            now = time.monotonic()
-            self.down_until = now + PAUSE
-            if now >= self.silent_until:
-                self.silent_until = now + 60
-                log.error("LIMITS_STORE is down, so nothing is limited: %s", type(error).__name__)
+    async def ask(self, work: Callable[[Storage], Awaitable[R]]) -> R:
+        async with self.turns:
+            if time.monotonic() >= self.down_until:
+                try:
+                    return await work(self.storage)
+                except (redis.RedisError, OSError) as error:
+                    self.note_outage(error)
+        return await work(self.memory)
 
-    @property
-    def down(self) -> bool:
-        return time.monotonic() < self.down_until
+    def note_outage(self, error: Exception) -> None:
+        now = time.monotonic()
+        self.down_until = now + PAUSE
+        if now >= self.silent_until:
+            self.silent_until = now + 60
+            log.error("LIMITS_STORE is down, so each worker counts for itself: %s", type(error).__name__)
 
-    async def hit(self, name: str, key: str) -> Hit | None:
-        if self.down:
-            return None
+    async def hit(self, name: str, key: str, amount: int = 1) -> Hit:
         limit = self.rates[name]
-        with self.failing_open():
-            count = await self.storage.incr(f"{name}:{key}", limit.get_expiry())
-            reset = await self.storage.get_expiry(f"{name}:{key}") - time.time()
-            return Hit(name, limit, count, max(1, math.ceil(reset)))
-        return None
+
+        async def count(storage: Storage) -> Hit:
+            used = await storage.incr(f"{name}:{key}", limit.get_expiry(), amount)
+            reset = await storage.get_expiry(f"{name}:{key}") - time.time()
+            return Hit(name, limit, used, max(1, math.ceil(reset)))
+
+        return await self.ask(count)
+
+    async def give_back(self, name: str, key: str) -> None:
+        """It was no failure."""
+        await self.hit(name, key, -1)
 
     async def knows(self, key: str) -> bool:
-        if not self.down:
-            with self.failing_open():
-                return bool(await self.storage.get(f"known:{key}"))
-        return True
+        return bool(await self.ask(lambda storage: storage.get(f"known:{key}")))
 
     async def welcome(self, key: str) -> None:
         """The account was opened from this address: it is known, and its failures are forgotten."""
-        if not self.down:
-            with self.failing_open():
-                await self.storage.clear(f"attempts:{key}")
-                await self.storage.clear(f"known:{key}")
-                await self.storage.incr(f"known:{key}", REMEMBER)
+
+        async def remember(storage: Storage) -> None:
+            await storage.clear(f"attempts:{key}")
+            await storage.clear(f"known:{key}")
+            await storage.incr(f"known:{key}", REMEMBER)
+
+        await self.ask(remember)

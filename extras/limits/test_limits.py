@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from test_app import Server, new_database, serve
+from test_app import Server, at_once, logging_in, new_database, serve
 
 try:  # importorskip("limits") would find the extra of this name
     importlib.metadata.version("limits")
@@ -108,8 +108,8 @@ def test_the_right_password_starts_anew(server: Server) -> None:
 
 
 def test_guesses_from_many_addresses_are_limited_and_do_not_lock_the_owner_out(server: Server) -> None:
-    email = sign_up(server, "192.0.2.7")  # counts too
-    for number in range(5):
+    email = sign_up(server, "192.0.2.7")
+    for number in range(6):
         assert log_in(server, email, f"198.51.100.{number}").status_code == 401
     assert is_refused(log_in(server, email, "198.51.100.99"))
     assert log_in(server, email, "192.0.2.7", PASSWORD).status_code == 200
@@ -196,26 +196,84 @@ def test_guesses_are_counted_and_owners_known_in_redis_too(url: str, redis_url: 
     limits: dict[str, Any] = {"LIMITS_STORE": redis_url, "LIMITS_GUESSES": "3/day", "LIMITS_ATTEMPTS": "3/day"}
     with serve(url, "--workers", "4", EXTRAS="limits", **limits) as server:
         email = sign_up(server, "192.0.2.1")
-        assert [log_in(server, email, f"192.0.2.{n}").status_code for n in (2, 3, 4)] == [401, 401, 429]
+        assert [log_in(server, email, f"192.0.2.{n}").status_code for n in (2, 3, 4, 5)] == [401, 401, 401, 429]
         answers = [log_in(server, email, "192.0.2.1", PASSWORD).status_code for _ in range(5)]
         assert answers == [200] * 5
 
 
 @pytest.mark.parametrize("kind", ["refuses", "is silent"])
-def test_while_the_store_is_down_requests_pass_and_the_log_says_so_once(url: str, kind: str) -> None:
+def test_while_the_store_is_down_each_worker_counts_for_itself_and_the_log_says_so_once(url: str, kind: str) -> None:
     with socket.socket() as store:
         store.bind(("127.0.0.1", 0))
         if kind == "is silent":
             store.listen()
         redis_url = f"redis://user:s3cret@127.0.0.1:{store.getsockname()[1]}"
-        limits: dict[str, Any] = {"LIMITS_STORE": redis_url, "LIMITS_REQUESTS": "1/day", "LIMITS_LOGIN": "1/day"}
+        limits: dict[str, Any] = {"LIMITS_STORE": redis_url, "LIMITS_REQUESTS": "2/day", "LIMITS_LOGIN": "2/day"}
         with serve(url, EXTRAS="limits", **limits) as server:
             headers = server.account()
-            for _ in range(5):
+            for _ in range(2):
                 assert server.get("/getPosts", headers=headers).status_code == 200
                 assert log_in(server, "nobody@example.com", "192.0.2.1").status_code == 401
+            assert is_refused(server.get("/getPosts", headers=headers))
+            assert is_refused(log_in(server, "nobody@example.com", "192.0.2.1"))
             assert server.log.count("LIMITS_STORE is down") == 1
             assert "s3cret" not in server.log
+
+
+@needs_redis
+def test_a_flood_switches_no_limit_off(url: str, redis_url: str) -> None:
+    limits: dict[str, Any] = {"LIMITS_STORE": redis_url, "LIMITS_LOGIN": "10/day"}
+    with serve(url, EXTRAS="limits", **limits) as server:
+        guess = [logging_in("nobody@example.com")] * 500
+        answers = at_once(guess, str(server.base_url))
+        assert answers == {401: 10, 429: 490}
+        assert "LIMITS_STORE" not in server.log
+
+
+@needs_redis
+def test_services_that_share_a_store_share_no_counts(url: str, redis_url: str) -> None:
+    limits: dict[str, Any] = {"EXTRAS": "limits", "LIMITS_STORE": redis_url, "LIMITS_LOGIN": "1/day"}
+    with new_database() as other, serve(url, **limits) as server, serve(other, **limits) as another:
+        for each in (server, another):
+            assert log_in(each, "nobody@example.com", "192.0.2.1").status_code == 401
+    with serve(url, **limits, LIMITS_PREFIX="mine") as server:
+        assert log_in(server, "nobody@example.com", "192.0.2.1").status_code == 401
+    assert any(key.startswith(b"mine") for key in redis.Redis.from_url(redis_url).scan_iter())
+
+
+@pytest.mark.parametrize("shared", [False, pytest.param(True, marks=needs_redis)])
+def test_right_passwords_use_up_no_attempts_also_at_once(
+    url: str, shared: bool, request: pytest.FixtureRequest
+) -> None:
+    store = request.getfixturevalue("redis_url") if shared else ""
+    with serve(url, EXTRAS="limits,account", LIMITS_STORE=store, LIMITS_ATTEMPTS="3/day") as server:
+        headers = server.account(email := f"{uuid.uuid4().hex}@example.com")
+        assert at_once([logging_in(email)] * 20, str(server.base_url)) == {200: 20}
+        same = {"current_password": PASSWORD, "new_password": PASSWORD}
+        for _ in range(4):
+            assert server.post("/changePassword", json=same, headers=headers).status_code == 204
+
+
+def test_what_can_be_no_login_is_not_counted(url: str) -> None:
+    with serve(url, EXTRAS="limits", LIMITS_ATTEMPTS="2/day", LIMITS_GUESSES="2/day", LIMITS_LOGIN="5/day") as server:
+        server.account(email := f"{uuid.uuid4().hex}@example.com")
+        guess = json.dumps({"email": email, "password": "wrong horse"})
+        for content_type in ("text/plain", "application/x-www-form-urlencoded", ""):
+            for _ in range(3):
+                answer = server.post("/login", content=guess, headers={"Content-Type": content_type})
+                assert answer.status_code == 422
+        for _ in range(3):
+            assert server.post("/login", json={"email": email}).status_code == 422
+        assert server.post("/login", json={"email": email, "password": PASSWORD}).status_code == 200
+
+
+def test_who_uses_up_the_requests_does_not_keep_the_owner_from_ending_the_sessions(url: str) -> None:
+    with serve(url, EXTRAS="limits,account", LIMITS_REQUESTS="1/day", LIMITS_REVOCATIONS="2/day") as server:
+        headers = server.account()
+        server.get("/getPosts", headers=headers)
+        assert is_refused(server.get("/getPosts", headers=headers))
+        assert server.delete("/sessions/999999", headers=headers).status_code == 404
+        assert server.post("/logoutAll", headers=headers).status_code == 204
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -257,7 +315,8 @@ def test_a_stolen_token_is_no_way_to_guess_the_password(url: str) -> None:
 def test_refresh_tokens_are_traded_as_often_as_logins_are_allowed(url: str) -> None:
     with serve(url, EXTRAS="limits,account", LIMITS_LOGIN="2/day") as server:
         for content in (b"x" * 20_000, b"{}"):
-            assert not is_refused(server.post("/refreshToken", content=content))
+            trade = server.post("/refreshToken", content=content, headers={"Content-Type": "application/json"})
+            assert not is_refused(trade)
         assert is_refused(server.post("/refreshToken", json={"refresh_token": "x"}))
         assert is_refused(log_in(server, "nobody@example.com", "127.0.0.1"))
         assert "429" in server.get("/openapi.json").json()["paths"]["/refreshToken"]["post"]["responses"]
