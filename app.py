@@ -194,17 +194,15 @@ def tags_of(request: Request, name: str) -> set[str]:
 
 
 # The page and all that follow; no connection is held while the client reads.
-async def in_pieces(page: Page, user: auth.Account, status: str | None) -> AsyncIterator[bytes]:
+async def in_pieces(page: Page | None, user: auth.Account, status: str | None) -> AsyncIterator[bytes]:
     yield b"["
-    while True:
+    while page:
         posts, following = page
         for start in range(1, len(posts) - 1, PIECE):
             yield posts[start : min(start + PIECE, len(posts) - 1)]
-        if not following:
-            break
-        page = await read(page_of_posts, user.id, user.posts_version, status, PAGE_POSTS, following)
-        yield b","[: len(page[0]) - 2]  # none before nothing, if all the rest was deleted
-    yield b"]"
+        mine = user.id, user.posts_version, status, PAGE_POSTS
+        page = await read(page_of_posts, *mine, following) if following else None
+        yield b","[: len(page[0]) - 2] if page else b"]"  # no comma before nothing, if all the rest was deleted
 
 
 @app.get("/getPosts", summary="List your posts", response_model=list[schemas.Post], responses=refusals(304, 401))

@@ -396,19 +396,30 @@ def test_no_connection_is_held_while_a_password_is_hashed(
     assert held == [0, 0]
 
 
-def test_a_login_clears_the_expired_tokens_of_its_account(
-    client: TestClient, core: ModuleType, clock: Callable[[float], None]
+def test_an_account_keeps_the_100_tokens_that_last_the_longest_and_a_login_clears_a_thousand(
+    client: TestClient, core: ModuleType
 ) -> None:
-    email = new_email()
-    sign_up(client, email)
-    bystander = new_email()
-    sign_up(client, bystander)
-    clock(86400)
-    client.post("/login", json={"email": email, "password": PASSWORD})
-    count = sa.select(sa.func.count()).select_from(core.auth.Token).join(core.auth.User)
-    with core.models.engine.connect() as connection:
-        assert connection.scalar(count.where(core.auth.User.email == email)) == 1
-        assert connection.scalar(count.where(core.auth.User.email == bystander)) == 1
+    email, bystander = new_email(), new_email()
+    old, other = sign_up(client, email), sign_up(client, bystander)
+    now, Token = core.models.now(), core.models.Token
+    (user,) = core.models.fetch(sa.select(core.User.id).where(core.User.email == email))
+    rows = [
+        {"user_id": user.id, "digest": core.auth.digest(f"{email} {i}"), "created_at": now, "expires_at": now - 1}
+        for i in range(1200)
+    ]
+    with core.models.engine.begin() as connection:
+        connection.execute(sa.insert(Token), rows)
+    credentials = {"email": email, "password": PASSWORD}
+    for left in (1201 - 1000 + 1, 100, 100):
+        answer = client.post("/login", json=credentials)
+        (count,) = core.models.fetch(sa.select(sa.func.count()).where(Token.user_id == user.id))[0]
+        assert count == left
+    newest = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    assert texts(client, old) == texts(client, newest) == texts(client, other) == []
+    for _ in range(98):
+        assert client.post("/login", json=credentials).status_code == 200
+    assert_refused(client.get("/getPosts", headers=old), 401)
+    assert texts(client, newest) == texts(client, other) == []
 
 
 def test_neither_password_nor_token_is_in_the_database_or_the_log(

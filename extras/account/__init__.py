@@ -34,6 +34,8 @@ section 4.14.2). What ends it holds from the next request on, in every process.
   once one wins, and the client goes on with its pair. After that it is taken for stolen, and its session ends.
 - So a client whose answer was lost on the way logs in again, and tabs that share a session share its newest pair.
 - `lastUsedAt` is exact to a minute: a process writes it down at most once a minute for each access token.
+- An account has at most 100 sessions and 100 access tokens: a login more ends those that would expire first. Of each
+  session the last 100 refresh tokens are known as used; an older one is merely unknown.
 - Access tokens from before this extra was on belong to no session. /logout, /logoutAll and /changePassword end them.
 - A large account is deleted in steps, its posts first. If it breaks off with 503, the account is still there: repeat.
 """

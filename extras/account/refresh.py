@@ -33,7 +33,10 @@ router = APIRouter(route_class=core.Route)
 traded: ContextVar[int | None] = ContextVar("traded", default=None)  # the session that a trade goes on with
 
 
-CLEAR_SESSIONS = delete(Session).where(Session.user_id == bindparam("user_id"), Session.expires_at <= bindparam("now"))
+# Those beyond the 99 that last the longest; what one request deletes is bounded.
+SURPLUS_SESSIONS = (
+    select(Session.id).where(Session.user_id == bindparam("user_id")).order_by(Session.expires_at.desc())
+).offset(99).limit(20)  # fmt: skip
 PROLONG = (
     update(Session)
     .where(Session.id == bindparam("session"))
@@ -49,7 +52,8 @@ def give_refresh_token(connection: Connection, user_id: int, token_id: int, ttl:
     if session_id:
         connection.execute(PROLONG, {"session": session_id, "now": time, "until": until})
     else:
-        connection.execute(CLEAR_SESSIONS, {"user_id": user_id, "now": time})
+        for surplus in connection.scalars(SURPLUS_SESSIONS, {"user_id": user_id}).all():
+            end_session(connection, user_id, surplus)
         values = {"user_id": user_id, "created_at": time, "last_used_at": time, "expires_at": until}
         session_id = connection.execute(insert(Session), values).lastrowid
     token = secrets.token_urlsafe(32)
@@ -82,9 +86,9 @@ SHORTEN = (
     .where(Token.id == bindparam("token_id"), Token.expires_at > bindparam("until"))
     .values(expires_at=bindparam("until"))
 )
-CLEAR_REFRESH_TOKENS = delete(RefreshToken).where(
-    RefreshToken.session_id == bindparam("session"), RefreshToken.expires_at <= bindparam("now")
-)
+SURPLUS_REFRESH_TOKENS = (
+    select(RefreshToken.id).where(RefreshToken.session_id == bindparam("session")).order_by(RefreshToken.id.desc())
+).offset(99).limit(1000)  # fmt: skip
 
 
 def trade(connection: Connection, shown: str) -> dict[str, Any] | str | ShownAgain:
@@ -100,8 +104,8 @@ def trade(connection: Connection, shown: str) -> dict[str, Any] | str | ShownAga
         end_session(connection, found.user_id, found.id)
         return ShownAgain(found.user_id, found.id)
     connection.execute(SHORTEN, {"token_id": found.token_id, "until": time + GRACE})
-    connection.execute(delete(Token).where(Token.user_id == found.user_id, Token.expires_at <= time))
-    connection.execute(CLEAR_REFRESH_TOKENS, {"session": found.id, "now": time})
+    if surplus := connection.scalars(SURPLUS_REFRESH_TOKENS, {"session": found.id}).all():
+        connection.execute(delete(RefreshToken).where(RefreshToken.id.in_(surplus)))
     context = traded.set(found.id)
     try:
         return auth.issue_token(connection, found.user_id)

@@ -134,6 +134,32 @@ def test_the_log_tells_whose_token_was_shown_again_and_in_which_request(service:
         assert "request_id" in line
 
 
+def test_an_account_has_at_most_100_sessions_also_after_20_logins_at_once(service: Service) -> None:
+    email, first = service.sign_up()
+    rows = "SELECT user_id, created_at, last_used_at, expires_at - 1 FROM account_sessions ORDER BY id DESC LIMIT 1"
+    columns = "user_id, created_at, last_used_at, expires_at"
+    for _ in range(130):
+        service.execute(f"INSERT INTO account_sessions ({columns}) {rows}")
+    pairs = [service.log_in(email).json() for _ in range(2)]
+    assert service.works(first)  # of all those before it would end last
+    answers = at_once([lambda: service.log_in(email)] * 20)
+    assert [answer.status_code for answer in answers] == [200] * 20
+    assert len(service.here.get("/sessions", headers=bearer(pairs[-1])).json()) == 100
+
+
+def test_a_session_knows_its_last_100_refresh_tokens(service: Service) -> None:
+    _, pair = service.sign_up()
+    for _ in range(110):
+        pair = service.trade(pair).json()
+    whose = "SELECT user_id FROM tokens ORDER BY id DESC LIMIT 1"
+    sessions = f"SELECT id FROM account_sessions WHERE user_id = ({whose})"
+    ((count,),) = service.execute(f"SELECT COUNT(*) FROM account_refresh_tokens WHERE session_id IN ({sessions})")
+    assert count == 100
+    ((count,),) = service.execute(f"SELECT COUNT(*) FROM tokens WHERE user_id = ({whose})")
+    assert count == 100
+    assert service.works(pair)
+
+
 def test_expired_and_unknown_refresh_tokens_are_401(service: Service) -> None:
     _, pair = service.sign_up()
     service.let_pass(31 * 24 * HOUR)
