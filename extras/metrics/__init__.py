@@ -155,13 +155,14 @@ class Measure:
             await send(message)
 
         hashes = scope["method"] == "POST" and scope["path"].endswith(("/signup", "/login"))
-        IN_FLIGHT.inc()
-        HASHES.inc(hashes)
+        gauges = (IN_FLIGHT, HASHES) if hashes else (IN_FLIGHT,)
+        for gauge in gauges:
+            gauge.inc()
         try:
             await self.app(scope, receive, send_noted)
         finally:
-            IN_FLIGHT.dec()
-            HASHES.dec(hashes)
+            for gauge in gauges:
+                gauge.dec()
             count(scope, status, time.perf_counter() - start)
 
 
@@ -180,9 +181,9 @@ def count(scope: Scope, status: int, seconds: float) -> None:
 
 
 def count_lists(scope: Scope) -> None:
-    """What the cache did since the last time; nobody else counts what `fast` takes from it."""
+    """What the cache did since the last time, or what `fast` took from it, which nobody else counts."""
     if scope.get("from_cache"):
-        HITS.inc()
+        return HITS.inc()
     info = core.page_of_posts.cache_info()
     # Each miss brings a list.
     for counter, now in ((HITS, info.hits), (MISSES, info.misses), (EVICTIONS, info.misses - len(core.pages))):
