@@ -8,7 +8,10 @@ With it on, each post of /getPosts carries a `version`, which changes whenever t
 
 with one of the two fields or both. It sets `updatedAt`, and its body may be as large as /addPost's. With the header
 `If-Match: "VERSION"` a post that has changed since is left alone, and the answer is 412: get the post again and decide.
-The answer's ETag is the new version, for the next If-Match. Without the header the last edit wins.
+The answer's ETag is the new version, for the next If-Match. Without the header the last edit wins. Then
+
+    GET    /getPost/{postID}      200 the post, with its version as ETag; 304, 401, 404
+    DELETE /deletePost/{postID}   takes If-Match too; 412
 
     $ curl -s -X PUT localhost:8000/editPost/7 -H "Authorization: Bearer $TOKEN" \\
         -H 'If-Match: "1795424400125"' \\
@@ -22,23 +25,19 @@ grows is asked about like a new one, as if the old were not there: so another ex
 
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Header, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, Header, HTTPException, Request, Response
 from pydantic import ConfigDict, Field, computed_field, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 import app as core
 import models
 import schemas
 from auth import CurrentUser, log
-from models import Post, write
+from models import Post, read, write
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     412: {"description": "The post has changed since the version of `If-Match`", "model": schemas.Refusal}
-}
-WORDS = {
-    404: "You have no post with this id.",
-    412: "The post has changed since: get it again before you edit it.",
 }
 
 
@@ -63,23 +62,20 @@ class VersionedPost(schemas.Post):
         return round(self.updatedAt.timestamp() * 1000)
 
 
-FIND = (
-    select(Post.id, Post.text, Post.status, Post.created_at, Post.updated_at, Post.size)
-    .where(Post.id == bindparam("post_id"), Post.user_id == bindparam("owner_id"))
-    .with_for_update()
-)
-
-
-def edit_post(
-    connection: Connection, user_id: int, post_id: int, edit: schemas.Input, tags: set[str]
-) -> VersionedPost | int:
-    """The post as it is now, or the status of its refusal."""
+def find_post(connection: Connection, user_id: int, post_id: int, tags: set[str]) -> Row[Any]:
+    """The post, locked; 404 if the account has none, 412 if no tag is its version (RFC 9110 section 13.1.1)."""
     core.raise_version(connection, user_id)
-    post = connection.execute(FIND, {"post_id": post_id, "owner_id": user_id}).one_or_none()
+    query = select(Post).where(Post.id == post_id, Post.user_id == user_id).with_for_update()
+    post = connection.execute(query).one_or_none()
     if not post:
-        return 404
-    if not {"*", f'"{post.updated_at}"'} & tags:  # RFC 9110 section 13.1.1; a weak tag never holds
-        return 412
+        raise HTTPException(404, "You have no post with this id.")
+    if not {"*", f'"{post.updated_at}"'} & tags:
+        raise HTTPException(412, "The post has changed since: get it again and decide.")
+    return post
+
+
+def edit_post(connection: Connection, user_id: int, post_id: int, edit: schemas.Input, tags: set[str]) -> VersionedPost:
+    post = find_post(connection, user_id, post_id, tags)
     values = {"text": post.text, "status": post.status, **edit.model_dump(exclude_unset=True)}
     size = len(values["text"].encode())
     if size > post.size and models.hooks.on_post:
@@ -87,6 +83,11 @@ def edit_post(
     time = max(models.now(), post.updated_at + 1)
     connection.execute(update(Post).where(Post.id == post_id).values(size=size, updated_at=time, **values))
     return VersionedPost.model_validate({**post._mapping, **values, "updated_at": time})
+
+
+def remove_post(connection: Connection, user_id: int, post_id: int, tags: set[str]) -> None:
+    find_post(connection, user_id, post_id, tags)
+    connection.execute(delete(Post).where(Post.id == post_id))
 
 
 def check_growth(connection: Connection, user_id: int, post_id: int, size: int) -> None:
@@ -112,28 +113,67 @@ def document(app: FastAPI) -> None:
     app.openapi = with_version  # type: ignore[method-assign]
 
 
+IfMatch = Annotated[str | None, Header(description='`"VERSION"`: only if the post still has it')]
+
+
+def tags_of(request: Request) -> set[str]:
+    """Those of If-Match; without it any version will do."""
+    return core.tags_of(request, "If-Match") if "If-Match" in request.headers else {"*"}
+
+
+def answer(post: VersionedPost) -> Response:
+    headers = {"ETag": f'"{post.version}"', "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    return Response(post.model_dump_json(), 200, headers, "application/json")
+
+
+router = APIRouter(route_class=core.Route)
+
+
+@router.put(
+    "/editPost/{postID}",
+    summary="Change a post",
+    response_model=schemas.Post,
+    responses=core.refusals(400, 401, 404) | REFUSALS,
+    max_body_size=core.POST_BODY,
+)
+async def edit_post_by_id(
+    postID: core.PostId, edit: Edit, user: CurrentUser, request: Request, if_match: IfMatch = None
+) -> Response:
+    """Its text, its status or both. Somebody else's post is as unknown as one that never was."""
+    post = await write(lambda tx: edit_post(tx, user.id, postID, edit, tags_of(request)), user.id)
+    log.info("editPost account=%d post=%d", user.id, postID)
+    return answer(post)
+
+
+@router.get(
+    "/getPost/{postID}", summary="Get a post", response_model=schemas.Post, responses=core.refusals(304, 401, 404)
+)
+async def get_post(postID: core.PostId, user: CurrentUser, request: Request) -> Response:
+    """Its ETag is its version, for If-Match."""
+    rows = await read(models.fetch, select(Post).where(Post.id == postID, Post.user_id == user.id))
+    if not rows:
+        raise HTTPException(404, "You have no post with this id.")
+    response = answer(VersionedPost.model_validate(rows[0]))
+    etag = response.headers["ETag"]
+    if {"*", etag, f"W/{etag}"} & core.tags_of(request, "If-None-Match"):
+        return Response(None, 304, {name: response.headers[name] for name in ("ETag", "Cache-Control", "Vary")})
+    return response
+
+
+@router.delete(
+    "/deletePost/{postID}",
+    status_code=204,
+    summary="Delete a post",
+    responses=core.refusals(401, 404) | REFUSALS,
+)
+async def delete_post(postID: core.PostId, user: CurrentUser, request: Request, if_match: IfMatch = None) -> None:
+    """Somebody else's post is as unknown as one that never was."""
+    await write(lambda tx: remove_post(tx, user.id, postID, tags_of(request)), user.id)
+    log.info("deletePost account=%d post=%d", user.id, postID)
+
+
 def setup(app: FastAPI) -> None:
     models.hooks.post = VersionedPost
     document(app)
-
-    @app.put(
-        "/editPost/{postID}",
-        summary="Change a post",
-        response_model=schemas.Post,
-        responses=core.refusals(400, 401, 404) | REFUSALS,
-        max_body_size=core.POST_BODY,
-    )
-    async def edit(
-        postID: core.PostId,
-        edit: Edit,
-        user: CurrentUser,
-        request: Request,
-        if_match: Annotated[str | None, Header(description='`"VERSION"`: only if the post still has it')] = None,
-    ) -> Response:
-        """Its text, its status or both. Somebody else's post is as unknown as one that never was."""
-        tags = {"*"} if if_match is None else core.tags_of(request, "If-Match")
-        post = await write(lambda tx: edit_post(tx, user.id, postID, edit, tags), user.id)
-        if isinstance(post, int):
-            raise HTTPException(post, WORDS[post])
-        log.info("editPost account=%d post=%d", user.id, postID)
-        return Response(post.model_dump_json(), 200, {"ETag": f'"{post.version}"'}, "application/json")
+    app.router.routes[:] = [route for route in app.routes if getattr(route, "path", "") != "/deletePost/{postID}"]
+    app.include_router(router)

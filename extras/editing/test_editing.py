@@ -26,6 +26,11 @@ def ada(server: Server) -> dict[str, str]:
     return server.account()
 
 
+@pytest.fixture
+def bob(server: Server) -> dict[str, str]:
+    return server.account()
+
+
 def add(server: Server, headers: dict[str, str], text: str = "old", status: str = "published") -> dict[str, Any]:
     server.post("/addPost", json={"text": text, "status": status}, headers=headers)
     post: dict[str, Any] = server.get("/getPosts", headers=headers).json()[0]
@@ -108,6 +113,28 @@ def test_several_lines_of_if_match_are_one_list(server: Server, ada: dict[str, s
         headers = [*ada.items(), *[("If-Match", tag) for tag in tags]]
         answer = server.put(f"/editPost/{post['postID']}", json={"text": "new"}, headers=headers)
         assert answer.status_code == status
+
+
+def test_a_post_is_deleted_only_at_the_version_that_if_match_names(server: Server, ada: dict[str, str]) -> None:
+    post = add(server, ada)
+    path = f"/deletePost/{post['postID']}"
+    newer = edit(server, ada, post["postID"], text="new").json()
+    assert server.delete(path, headers=ada | {"If-Match": f'"{post["version"]}"'}).status_code == 412
+    assert server.get("/getPosts", headers=ada).json() == [newer]
+    assert server.delete(path, headers=ada | {"If-Match": f'"{newer["version"]}"'}).status_code == 204
+    assert server.delete(path, headers=ada | {"If-Match": "*"}).status_code == 404
+
+
+def test_one_post_has_its_version_as_etag(server: Server, ada: dict[str, str], bob: dict[str, str]) -> None:
+    post = add(server, ada)
+    path = f"/getPost/{post['postID']}"
+    answer = server.get(path, headers=ada)
+    assert (answer.status_code, answer.json(), answer.headers["ETag"]) == (200, post, f'"{post["version"]}"')
+    assert server.get(path, headers=ada | {"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    edit(server, ada, post["postID"], text="new")
+    assert server.get(path, headers=ada | {"If-None-Match": answer.headers["ETag"]}).json()["text"] == "new"
+    assert server.get(path, headers=bob).status_code == 404
+    assert server.get("/getPost/1_0", headers=ada).status_code == 422
 
 
 def test_of_eight_edits_of_one_version_one_wins(server: Server, ada: dict[str, str]) -> None:

@@ -19,7 +19,7 @@
 | `posts_logins_failed_total` | logins with a wrong email or password |
 | `posts_cache_hits_total`, `posts_cache_misses_total` | lists of /getPosts from the cache, and those that it had not |
 | `posts_cache_evictions_total` | lists that left the cache, for newer ones or after 300 seconds |
-| `posts_cache_bytes` | what the cache holds, all workers' together |
+| `posts_cache_bytes` | what the cache holds, all workers' together; what has expired goes when its worker is asked |
 | `posts_pool_connections` | database connections in use |
 | `posts_password_hashes` | sign-ups and logins being answered: their password is hashed, or waits for a core |
 
@@ -41,7 +41,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -222,6 +222,9 @@ def forget_the_dead(folder: str) -> None:
 
 
 def expose() -> bytes:
+    with core.page_of_posts.cache_lock or nullcontext():
+        core.pages.expire()
+        CACHE_BYTES.set(core.pages.currsize)
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if not folder:
         return prometheus.generate_latest()

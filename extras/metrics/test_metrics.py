@@ -162,8 +162,8 @@ def is_running(pid: int) -> bool:
 
 
 def kill_a_worker(server: Server) -> None:
-    children = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True).stdout
-    pids = [int(pid) for pid in children.split()]
+    pid = server.process.pid
+    pids = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     workers = [pid for pid in pids if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
     os.kill(workers[0], signal.SIGKILL)
     while is_running(workers[0]):
