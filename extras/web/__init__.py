@@ -15,7 +15,8 @@ outlives a reload, is on no disk for longer than the tab, and is gone when the t
 401. A new tab asks the open ones for it (`BroadcastChannel`, same origin only), so people log in once and log out
 everywhere. A refresh token, which would live for weeks, is not kept at all. No script from elsewhere can run to read
 it: the policy above allows only this server's own files, no inline script, no `eval`, and everything that people wrote
-is put on the page as text. Close the tab, or log out, on a computer that others use.
+is put on the page as text. FastAPI's /docs and /redoc, whose scripts come from a CDN, are off: `offline_docs` brings
+its own. Close the tab, or log out, on a computer that others use.
 
 **What is typed is kept** in `localStorage`, by account, with each key pressed, until it is posted or discarded, so a
 reload, a lost network or an expired token loses none of it. Logging out asks before it discards it.
@@ -54,6 +55,12 @@ def page() -> FileResponse:
     return FileResponse(FOLDER / "index.html", headers=HEADERS)
 
 
+def is_from_cdn(route: Any) -> bool:
+    """FastAPI's own documentation pages: their scripts come from elsewhere, and could read this page's token."""
+    return getattr(route, "path", "") in {"/docs", "/redoc"} and route.endpoint.__module__.startswith("fastapi.")
+
+
 def setup(app: FastAPI) -> None:
+    app.router.routes[:] = [route for route in app.routes if not is_from_cdn(route)]
     app.add_api_route("/", page, methods=["GET", "HEAD"], include_in_schema=False)
     app.mount("/web", Assets(directory=FOLDER / "static"), name="web")

@@ -237,7 +237,10 @@ def test_editing_sends_only_what_changed_and_names_a_change_elsewhere(
     button(page.get_by_role("list"), "Publish").click()
     expect(page.get_by_text("This post was changed elsewhere")).to_be_visible()
     page.reload()
-    expect(box).to_have_value("Mine")  # an edit survives, too
+    expect(box).to_have_value("Mine")  # an edit survives, too, and knows its version
+    button(page.get_by_role("list"), "Publish").click()
+    expect(page.get_by_text("This post was changed elsewhere")).to_be_visible()
+    assert server.get("/getPosts", headers=headers).json()[0]["text"] == "Theirs"
     button(page.get_by_role("list"), "Publish").click()
     expect(page.get_by_role("article")).to_contain_text("Mine")
     expect(page.get_by_role("article")).to_be_focused()
@@ -278,6 +281,85 @@ def test_logging_out_revokes_the_token(new_page: NewPage, server: Server, ada: t
     button(page, "Log out").click()
     expect(page.get_by_text("You are logged out.")).to_be_visible()
     assert server.get("/getPosts", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+
+
+def test_who_could_not_be_logged_out_on_the_server_is_told_and_can_try_again(
+    new_page: NewPage, ada: tuple[str, dict[str, str]]
+) -> None:
+    page = new_page()
+    log_in(page, ada[0])
+    page.route("**/logout", lambda route: route.abort())
+    button(page, "Log out").click()
+    expect(page.get_by_text("the server could not be told")).to_be_visible()
+    page.unroute("**/logout")
+    button(page, "End the session on the server").click()
+    expect(page.get_by_text("The session has ended on the server")).to_be_visible()
+    expect(button(page, "End the session on the server")).to_be_hidden()
+
+
+def test_without_offline_docs_no_script_of_a_cdn_is_on_this_origin(bare_server: Server) -> None:
+    assert [bare_server.get(path).status_code for path in ("/docs", "/redoc")] == [404, 404]
+
+
+@contextmanager
+def held(page: Page, pattern: str) -> Iterator[None]:
+    """Requests to these addresses wait until the block ends."""
+    waiting: list[Any] = []
+    page.route(pattern, lambda route: waiting.append(route))
+    yield
+    for route in waiting:
+        route.continue_()
+    page.unroute(pattern)
+
+
+@with_others
+def test_what_is_typed_while_an_edit_is_saved_stays(new_page: NewPage, ada: tuple[str, dict[str, str]]) -> None:
+    page = new_page()
+    log_in(page, ada[0])
+    write_box(page).fill("One")
+    button(page, "Publish").click()
+    button(page, "Edit").click()
+    box = page.get_by_role("textbox", name="Edit the post")
+    box.fill("Two")
+    with held(page, "**/editPost/*"):
+        button(page.get_by_role("list"), "Save").click()
+        box.fill("Two and three")
+    expect(page.get_by_text("The post is saved, but for")).to_be_visible()
+    expect(box).to_have_value("Two and three")
+    button(page.get_by_role("list"), "Save").click()
+    expect(page.get_by_role("article")).to_contain_text("Two and three")
+
+
+def test_a_post_that_is_published_while_older_ones_load_stays(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
+) -> None:
+    add(server, ada[1], *map(str, range(60)))
+    page = new_page()
+    log_in(page, ada[0])
+    with held(page, "**/getPosts?*before=*"):
+        button(page, "Show older posts").click()
+        write_box(page).fill("New")
+        button(page, "Publish").click()
+        expect(page.get_by_role("article").first).to_contain_text("New")
+    button(page, "Show older posts").click()
+    expect(page.get_by_role("article")).to_have_count(61)
+    expect(page.get_by_role("article").first).to_contain_text("New")
+
+
+@with_others
+def test_the_edit_of_a_post_that_is_gone_is_forgotten(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
+) -> None:
+    add(server, ada[1], "One")
+    page = new_page()
+    log_in(page, ada[0])
+    button(page, "Edit").click()
+    page.get_by_role("textbox", name="Edit the post").fill("Two")
+    (post,) = server.get("/getPosts", headers=ada[1]).json()
+    server.delete(f"/deletePost/{post['postID']}", headers=ada[1])
+    page.reload()
+    expect(page.get_by_text("Nothing here yet.")).to_be_visible()
+    assert page.evaluate("localStorage.length") == 0
 
 
 # Refusals

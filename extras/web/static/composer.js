@@ -10,7 +10,8 @@ const encoder = new TextEncoder();
 /** Bytes that are left; emoji, quotes and line breaks count as they are sent. */
 const bytesLeft = (text) => LIMIT - encoder.encode(JSON.stringify({ text, status: "published" })).length;
 
-/** `send({text, status})` may throw a Refusal, then the text stays. `post` is what is edited, if anything is. */
+/** `send({text, status}, sent)` may throw a Refusal, then the text stays; `sent` is the text as it was typed.
+ * `post` is what is edited, if anything is, and the form's `version` is the one that the edit began with. */
 export function composer(send, post, cancel) {
   const form = clone("composer");
   const { text } = form.elements;
@@ -20,7 +21,9 @@ export function composer(send, post, cancel) {
 
   text.value = post ? post.text : "";
   const original = text.value; // a textarea turns CRLF into LF
-  text.value = loadDraft(key) ?? original;
+  const draft = loadDraft(key);
+  text.value = draft?.text ?? original;
+  form.version = draft ? draft.version : post?.version;
 
   function count() {
     const left = bytesLeft(text.value);
@@ -33,7 +36,7 @@ export function composer(send, post, cancel) {
 
   function keep() {
     try {
-      saveDraft(key, text.value === original ? "" : text.value);
+      saveDraft(key, text.value === original ? "" : text.value, form.version);
     } catch {
       announce("This text is too large for the browser to keep: a reload would lose it.");
     }
@@ -42,7 +45,7 @@ export function composer(send, post, cancel) {
   text.addEventListener("input", () => [count(), keep()]);
   form.adopt = (event) => {
     if (event.key !== key || document.hasFocus()) return; // what another tab typed, for one that nobody types in
-    text.value = event.newValue ?? original;
+    text.value = loadDraft(key, event.newValue)?.text ?? original;
     count();
   };
 
@@ -51,7 +54,7 @@ export function composer(send, post, cancel) {
     async (_, button) => {
       const status = button?.value ?? "published";
       const sent = text.value;
-      await send(post && sent === original ? { status } : { text: sent, status });
+      await send(post && sent === original ? { status } : { text: sent, status }, sent);
       if (text.value === sent) text.value = original; // else it was typed on meanwhile
       keep();
       count();

@@ -23,6 +23,7 @@ function show(who, why) {
   reveal();
   for (const id of ["me", "desk"]) $(id).hidden = !who;
   $("entrance").hidden = Boolean(who);
+  $("revoke").hidden = true;
   reset("/editPost/{postID}" in has);
   if (!who) {
     say($("why"), why);
@@ -77,13 +78,28 @@ onSubmit(
 // Account
 
 $("log-out").onclick = async () => {
-  const { email } = session.current();
+  const { email, token } = session.current();
   const unsent = session.draftsOf(email);
   if (unsent.length && !(await confirm("Log out and discard the text you have not sent?", "Discard and log out"))) return;
   forget(email);
-  if ("/logout" in has) await request("POST", "logout").catch(() => {});
   leave("You are logged out.");
+  revoke(token);
 };
+
+/** End the session on the server, too, if it can; it is asked whatever is known of it. */
+async function revoke(token) {
+  $("revoke").hidden = true;
+  const headers = { Authorization: `Bearer ${token}` };
+  const answer = await fetch("logout", { method: "POST", headers, keepalive: true }).catch(() => ({ status: 503 }));
+  if (answer.status < 500 && answer.status !== 429) return; // 404: without `account`, a token ends by itself
+  if (!session.current()) say($("why"), "You are logged out here, but the server could not be told to end the session.");
+  $("revoke").hidden = false;
+  $("revoke").onclick = async () => {
+    say($("why"), "");
+    await revoke(token);
+    if ($("revoke").hidden) announce("The session has ended on the server, too.");
+  };
+}
 
 function forget(email) {
   for (const key of session.draftsOf(email)) session.saveDraft(key, "");

@@ -3,7 +3,7 @@
 import { Refusal, request } from "./api.js";
 import { composer } from "./composer.js";
 import { $, announce, clone, confirm, say } from "./dom.js";
-import { changed, draftKey, loadDraft, saveDraft } from "./session.js";
+import { changed, draftKey, dropDraftsBut, loadDraft, saveDraft } from "./session.js";
 
 const PAGE = 50;
 const EXCERPT = 2000; // characters of a long text that are shown at first
@@ -12,10 +12,12 @@ const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeSty
 let items = new Map(); // postID -> its <li>, which has `post` and perhaps `editor`
 let next; // the address of older posts; null: there are none; undefined: not loaded yet
 let failed; // what to try again, if the last load failed
+let turn = 0; // of loads: the answer to one that another has superseded is dropped
 let editable = false;
 
 /** Forget all posts, for another account or none. */
 export function reset(canEdit) {
+  turn += 1;
   items = new Map();
   next = failed = undefined;
   editable = canEdit;
@@ -40,16 +42,20 @@ function show() {
 async function load(address, before) {
   say($("list-error"), "");
   failed = undefined;
+  const mine = ++turn;
   try {
     const page = await request("GET", address);
+    if (mine !== turn) return [];
     const known = items;
     items = before;
     for (const post of page.data) items.set(post.postID, itemOf(post, known.get(post.postID)));
     next = page.next ?? null;
+    if (!next) dropDraftsBut(items);
     show();
     return page.data;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
+    if (mine !== turn) return [];
     say($("list-error"), error.message);
     failed = () => load(address, before);
     $("more").hidden = false;
@@ -133,23 +139,27 @@ function edit(item) {
     article.querySelector(".edit").focus();
   }
 
-  async function send(body) {
-    const match = post.version === undefined ? {} : { "If-Match": `"${post.version}"` };
+  async function send(body, sent) {
+    const { editor } = item;
+    const match = editor.version === undefined ? {} : { "If-Match": `"${editor.version}"` };
     try {
       ({ data: post } = await request("PUT", `editPost/${post.postID}`, body, match));
     } catch (refusal) {
       if (refusal.status !== 412) throw refusal;
-      post = { ...post, version: undefined };
+      editor.version = undefined;
       refusal.message = "This post was changed elsewhere meanwhile. Save again to replace it, or cancel to see it.";
       throw refusal;
     }
+    item.post = post;
+    editor.version = post.version;
+    changed();
+    if (editor.elements.text.value !== sent) return announce("The post is saved, but for what you typed since.");
     saveDraft(draftKey(post.postID), "");
     const fresh = itemOf(post, undefined);
     items.set(post.postID, fresh);
     item.replaceWith(fresh);
     fresh.querySelector("article").focus();
     announce("The post is saved.");
-    changed();
   }
 
   item.editor = composer(send, post, () => [close(), refresh()]);

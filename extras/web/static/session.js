@@ -56,11 +56,27 @@ export async function watch(sessionChanged, listChanged) {
 /** What was typed but not sent: by account, for a new post (`id` is "new") or an edit. "" forgets it. */
 export const draftKey = (id) => drafts(session.email) + id;
 
-export function saveDraft(key, text) {
+/** With an edit goes the version that it began with, or after a reload it would replace a newer one unseen. */
+export function saveDraft(key, text, version) {
   if (!text) return localStorage.removeItem(key);
-  localStorage.setItem(key, text);
+  localStorage.setItem(key, JSON.stringify({ text, version }));
 }
 
-export const loadDraft = (key) => localStorage.getItem(key);
+/** `{text, version}`, or null; `value` is what another tab kept. */
+export function loadDraft(key, value = localStorage.getItem(key)) {
+  try {
+    return JSON.parse(value);
+  } catch {
+    return { text: value }; // kept by the page before it knew versions
+  }
+}
+
+/** Forget the edits of posts that are gone; `posts` has the ids of all that there are. */
+export function dropDraftsBut(posts) {
+  for (const key of draftsOf(session.email)) {
+    const id = key.slice(drafts(session.email).length);
+    if (id !== "new" && !posts.has(Number(id))) saveDraft(key, "");
+  }
+}
 
 export const draftsOf = (email) => Object.keys(localStorage).filter((key) => key.startsWith(drafts(email)));
