@@ -44,6 +44,13 @@ ROOT = Path(__file__).parent
 SERVER = os.environ.get("DATABASE_URL", "")  # "" is SQLite; of a MySQL URL only the server counts
 
 
+@sa.event.listens_for(sa.Engine, "do_connect")
+def encode_password(_: object, __: object, ___: object, parameters: dict[str, Any]) -> None:
+    """PyMySQL takes only Latin-1."""
+    if isinstance(parameters.get("password"), str):
+        parameters["password"] = parameters["password"].encode()
+
+
 @contextmanager
 def new_database() -> Iterator[str]:
     """The URL of an empty database, which is dropped at the end."""

@@ -38,7 +38,8 @@ def new_database(server: str) -> Iterator[sa.Engine]:
         if server.startswith(("mysql", "mariadb")):
             url = sa.make_url(re.sub(r"^(mysql|mariadb)(?=:)", r"\1+pymysql", server))
             name = f"posts_bench_{secrets.token_hex(6)}"
-            admin = sa.create_engine(url.set(database=None), isolation_level="AUTOCOMMIT")
+            password = {"password": url.password.encode()} if url.password else {}  # PyMySQL takes Latin-1
+            admin = sa.create_engine(url.set(database=None), isolation_level="AUTOCOMMIT", connect_args=password)
             with admin.connect() as connection:
                 connection.exec_driver_sql(f"CREATE DATABASE {name}")
             stack.callback(drop, admin, name)

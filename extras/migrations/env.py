@@ -39,7 +39,9 @@ def locked_connection() -> Iterator[Connection]:
     With foreign keys on, SQLite would delete an account's posts as soon as a batch drops the old table of accounts.
     """
     variables = f"sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), lock_wait_timeout = {TABLE_PATIENCE}"
-    options = {"timeout": PATIENCE} if SQLITE else {"init_command": f"SET SESSION {variables}"}
+    options: dict[str, object] = {"timeout": PATIENCE} if SQLITE else {"init_command": f"SET SESSION {variables}"}
+    if models.engine.url.password:
+        options["password"] = models.engine.url.password.encode()  # PyMySQL takes Latin-1
     try:
         connection = sa.create_engine(models.engine.url, poolclass=sa.NullPool, connect_args=options).connect()
     except (DBAPIError, RuntimeError, TypeError) as error:  # as in `models.create_tables`

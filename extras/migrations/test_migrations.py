@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,20 @@ def test_an_extra_that_is_switched_on_has_its_tables_on_a_newer_schema_too(url: 
     alembic(url, "upgrade", "head", ini=example)
     with serve(url, EXTRAS="migrations,account") as server:
         assert server.get("/sessions", headers=server.account()).status_code == 200
+
+
+@pytest.mark.skipif(not MYSQL, reason="SQLite has no passwords")
+def test_any_password_will_do_that_the_app_takes(url: str) -> None:
+    user, password = f"posts_{uuid.uuid4().hex[:12]}", "ключ-ü%"
+    whose = sa.make_url(url).set(username=user, password=password)
+    with sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool).connect() as root:
+        root.execute(sa.text(f"CREATE USER {user}@'%' IDENTIFIED BY :password"), {"password": password})
+        root.execute(sa.text(f"GRANT ALL ON `{whose.database}`.* TO {user}@'%'"))
+        try:
+            alembic(whose.render_as_string(hide_password=False), "upgrade", "head")
+        finally:
+            root.execute(sa.text(f"DROP USER {user}@'%'"))
+    assert query(url, "SELECT version_num FROM alembic_version") == [("0001",)]
 
 
 AWAY = "mysql://root:secret@127.0.0.1:1/posts" if MYSQL else "sqlite:////nowhere/blog.db"
