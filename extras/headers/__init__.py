@@ -8,6 +8,7 @@
 | `X-Frame-Options` | `DENY` | all | no page can be laid under another's clicks; for browsers without CSP |
 | `Content-Security-Policy` | `default-src 'none'; frame-ancestors 'none'` | all but HTML | an answer opened in a browser does nothing |
 | `Content-Security-Policy` | `frame-ancestors 'none'; base-uri 'none'; object-src 'none'` | HTML | a page's scripts are its own matter |
+| `Content-Security-Policy` | scripts from `cdn.jsdelivr.net`, connections to `'self'` | FastAPI's /docs and /redoc | what a CDN brings sends nothing elsewhere |
 | `Referrer-Policy` | `no-referrer` | all | no address of a post leaks to a page that it links to |
 | `Cache-Control` | `no-store` | answers that can be stored and say nothing themselves | tokens above all: nothing private stays on a disk or in a proxy |
 | `Strict-Transport-Security` | `max-age=31536000` | https | a browser that came by TLS once never comes without again |
@@ -41,16 +42,24 @@ ALWAYS = {
 }
 POLICY = "default-src 'none'; frame-ancestors 'none'"
 HTML_POLICY = "frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+DOCS_POLICY = f"""default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; connect-src 'self'; \
+style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; font-src https://fonts.gstatic.com; \
+img-src data: https://fastapi.tiangolo.com https://cdn.redoc.ly; worker-src blob:; {HTML_POLICY}"""
 
 
-def add_headers(headers: MutableHeaders, scheme: str | None) -> None:
+def policy_of(path: str, headers: MutableHeaders) -> str:
+    if not headers.get("Content-Type", "").startswith("text/html"):
+        return POLICY
+    return DOCS_POLICY if path.endswith(("/docs", "/redoc")) else HTML_POLICY
+
+
+def add_headers(headers: MutableHeaders, scope: Scope) -> None:
     for name, value in ALWAYS.items():
         headers.setdefault(name, value)
-    html = headers.get("Content-Type", "").startswith("text/html")
-    headers.setdefault("Content-Security-Policy", HTML_POLICY if html else POLICY)
+    headers.setdefault("Content-Security-Policy", policy_of(scope["path"], headers))
     if "ETag" not in headers and "Last-Modified" not in headers:
         headers.setdefault("Cache-Control", "no-store")
-    if scheme == "https":
+    if scope["scheme"] == "https":
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
 
 
@@ -64,7 +73,7 @@ class SecurityHeaders:
 
         async def send_secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                add_headers(MutableHeaders(scope=message), scope.get("scheme"))
+                add_headers(MutableHeaders(scope=message), scope)
             await send(message)
 
         await self.app(scope, receive, send_secured)

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,10 @@ TLS = {"X-Forwarded-Proto": "https"}  # which uvicorn believes from 127.0.0.1
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with new_database() as url, serve(url, EXTRAS="web,cors,headers", CORS_ORIGINS="https://a.example") as server:
+    with (
+        new_database() as url,
+        serve(url, EXTRAS="web,offline_docs,cors,headers", CORS_ORIGINS="https://a.example") as server,
+    ):
         yield server
 
 
@@ -60,7 +64,17 @@ def test_tokens_are_never_stored_and_lists_keep_their_own_rule(server: Server) -
 def test_an_answer_does_nothing_in_a_browser_and_a_page_keeps_its_own_policy(server: Server) -> None:
     assert server.get("/getPosts").headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert server.get("/").headers.get_list("Content-Security-Policy") != ["default-src 'none'; frame-ancestors 'none'"]
-    assert "script-src" not in server.get("/docs").headers["Content-Security-Policy"]
+    assert "jsdelivr" not in server.get("/docs").headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_pages_whose_scripts_come_from_a_cdn_may_send_nothing_elsewhere(path: str) -> None:
+    with new_database() as url, serve(url, EXTRAS="headers") as server:
+        page = server.get(path)
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "connect-src 'self'" in policy
+    assert set(re.findall('src="(https://[^/]*)', page.text)) <= set(policy.replace(";", " ").split())
 
 
 def test_https_is_remembered(server: Server) -> None:
