@@ -159,7 +159,7 @@ def write_post(connection: Connection, user_id: int, post: schemas.NewPost) -> i
     raise_version(connection, user_id)
     now, size = models.now(), len(post.text.encode())
     for check in hooks.on_post:
-        check(connection, user_id, size)
+        check(connection, user_id, 1, size)
     values = {"user_id": user_id, "size": size, "created_at": now, "updated_at": now, **post.model_dump()}
     return connection.execute(insert(Post), values).lastrowid
 
@@ -197,11 +197,10 @@ def tags_of(request: Request, name: str) -> set[str]:
 async def in_pieces(page: Page | None, user: auth.Account, status: str | None) -> AsyncIterator[bytes]:
     yield b"["
     while page:
-        posts, following = page
+        posts, older = page
         for start in range(1, len(posts) - 1, PIECE):
             yield posts[start : min(start + PIECE, len(posts) - 1)]
-        mine = user.id, user.posts_version, status, PAGE_POSTS
-        page = await read(page_of_posts, *mine, following) if following else None
+        page = await read(page_of_posts, user.id, user.posts_version, status, PAGE_POSTS, older) if older else None
         yield b","[: len(page[0]) - 2] if page else b"]"  # no comma before nothing, if all the rest was deleted
 
 
@@ -234,8 +233,12 @@ async def delete_post(postID: PostId, user: auth.CurrentUser) -> None:
 
 def remove_post(connection: Connection, user_id: int, post_id: int) -> None:
     raise_version(connection, user_id)
-    if not connection.execute(delete(Post).where(Post.id == post_id, Post.user_id == user_id)).rowcount:
+    mine = Post.id == post_id, Post.user_id == user_id
+    if not (size := connection.scalar(select(Post.size).where(*mine))):
         raise HTTPException(404, "You have no post with this id.")
+    for tell in hooks.on_post:
+        tell(connection, user_id, -1, -size)
+    connection.execute(delete(Post).where(*mine))
 
 
 if os.path.isdir(os.path.join(os.path.dirname(__file__), "extras")):
@@ -245,5 +248,4 @@ app.openapi()  # without the methods that come now
 for methods in (route.methods or set() for route in routing.iter_route_contexts(app.routes)):
     methods.update({"HEAD"} if "GET" in methods else ())  # RFC 9110 section 9.3.2
 hooks.create_tables()
-guarded = partial(guard, app.build_middleware_stack())
-app.middleware_stack = reduce(lambda stack, layer: layer(stack), hooks.layers, guarded)
+app.middleware_stack = reduce(lambda stack, add: add(stack), hooks.layers, partial(guard, app.build_middleware_stack()))

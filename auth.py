@@ -87,9 +87,7 @@ def issue_token(connection: Connection, user_id: int) -> dict[str, Any]:
 
 # A login's token; None if the password has changed meanwhile.
 def open_session(connection: Connection, user_id: int, old_hash: str, new_hash: str) -> dict[str, Any] | None:
-    if not keep_hash(connection, user_id, old_hash, new_hash):
-        return None
-    return issue_token(connection, user_id)
+    return issue_token(connection, user_id) if keep_hash(connection, user_id, old_hash, new_hash) else None
 
 
 # Replace the old hash; False if it is neither there nor already replaced by the new one.

@@ -70,8 +70,7 @@ def make_engine(database_url: str) -> sa.Engine:
         if url.drivername == "sqlite":
             # A database in memory is as old as its connection: there is one, and the threads take turns.
             size = {"pool_size": 1, "poolclass": sa.QueuePool} if url.database in {None, "", ":memory:"} else {}
-            args = {"timeout": TIMEOUT, "check_same_thread": False}
-            return sa.create_engine(url, connect_args=args, **POOL | size)
+            return sa.create_engine(url, connect_args={"timeout": TIMEOUT, "check_same_thread": False}, **POOL | size)
         if re.fullmatch(r"(mysql|mariadb)(\+pymysql)?", url.drivername) and url.database and "@" not in str(url.host):
             args = MYSQL | ({"password": url.password.encode()} if url.password else {})  # PyMySQL takes Latin-1
             return sa.create_engine(url.set(drivername="mysql+pymysql"), connect_args=args, pool_pre_ping=True, **POOL)
@@ -123,8 +122,9 @@ class User(Base):
 
 class Token(Base):
     __tablename__ = "tokens"
+    __table_args__ = (sa.Index("ix_tokens_end", "user_id", "expires_at"), TABLE)
 
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"))
     digest: Mapped[str] = mapped_column(sa.CHAR(64), unique=True)  # SHA-256, hex; the token itself is nowhere
     created_at: Mapped[int]
     expires_at: Mapped[int]
@@ -168,7 +168,8 @@ def check_shape() -> None:
 # The one seam for extras, which add to it or replace what it holds:
 # on_token    functions of (transaction, user id, token id), which give fields of the token's answer
 # on_account  async functions of (request, account), told whose request it is; they raise to refuse
-# on_post     functions of (transaction, user id, bytes), asked before a post is inserted; they raise to refuse
+# on_post     functions of (transaction, user id, posts, bytes), told before an account's posts become so many more or,
+#             negative, fewer, with its row locked; they raise to refuse
 # layers      ASGI middleware around the whole app, its answers to errors included; the last is outermost
 # post        the Pydantic model of a post, a subclass of schemas.Post
 # create_tables  makes the tables before the service starts

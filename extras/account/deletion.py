@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from sqlalchemy import Connection, delete, select
 
 import app as core
+import models
 import schemas
 from auth import CurrentUser, log
 from models import Post, User, write
@@ -23,9 +24,11 @@ router = APIRouter(route_class=core.Route)
 def remove_some_posts(connection: Connection, user_id: int) -> bool:
     """Whether there were any."""
     core.raise_version(connection, user_id)
-    ids = connection.execute(select(Post.id).where(Post.user_id == user_id).limit(POSTS_AT_ONCE)).scalars().all()
-    connection.execute(delete(Post).where(Post.id.in_(ids)))
-    return bool(ids)
+    some = connection.execute(select(Post.id, Post.size).where(Post.user_id == user_id).limit(POSTS_AT_ONCE)).all()
+    for tell in models.hooks.on_post:
+        tell(connection, user_id, -len(some), -sum(post.size for post in some))
+    connection.execute(delete(Post).where(Post.id.in_([post.id for post in some])))
+    return bool(some)
 
 
 def remove_account(connection: Connection, user_id: int) -> None:

@@ -78,25 +78,18 @@ def edit_post(connection: Connection, user_id: int, post_id: int, edit: schemas.
     post = find_post(connection, user_id, post_id, tags)
     values = {"text": post.text, "status": post.status, **edit.model_dump(exclude_unset=True)}
     size = len(values["text"].encode())
-    if size > post.size and models.hooks.on_post:
-        check_growth(connection, user_id, post_id, size)
+    for check in models.hooks.on_post:
+        check(connection, user_id, 0, size - post.size)
     time = max(models.now(), post.updated_at + 1)
     connection.execute(update(Post).where(Post.id == post_id).values(size=size, updated_at=time, **values))
     return VersionedPost.model_validate({**post._mapping, **values, "updated_at": time})
 
 
 def remove_post(connection: Connection, user_id: int, post_id: int, tags: set[str]) -> None:
-    find_post(connection, user_id, post_id, tags)
+    post = find_post(connection, user_id, post_id, tags)
+    for tell in models.hooks.on_post:
+        tell(connection, user_id, -1, -post.size)
     connection.execute(delete(Post).where(Post.id == post_id))
-
-
-def check_growth(connection: Connection, user_id: int, post_id: int, size: int) -> None:
-    """Ask the checks of a new post with the old one out of the way, or one at its quota's count could not be edited."""
-    with connection.begin_nested() as savepoint:
-        connection.execute(delete(Post).where(Post.id == post_id))
-        for check in models.hooks.on_post:
-            check(connection, user_id, size)
-        savepoint.rollback()
 
 
 def document(app: FastAPI) -> None:

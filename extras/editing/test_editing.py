@@ -180,9 +180,9 @@ QUOTA = textwrap.dedent("""
     import app as core
     from models import Post
 
-    def check(connection, user_id, size):
+    def check(connection, user_id, posts, size):
         count, held = connection.execute(select(func.count(), func.sum(Post.size)).where(Post.user_id == user_id)).one()
-        if count + 1 > 2 or (held or 0) + size > 100:
+        if count + posts > 2 or (held or 0) + size > 100:
             raise HTTPException(403, "quota")
 
     def setup(app):

@@ -225,7 +225,7 @@ class Asked(models.Base):
     __tablename__ = "asked"
     size: models.Mapped[int]
 
-def check(connection, user_id, size):
+def check(connection, user_id, posts, size):
     auth.log.info("asked about %d bytes", size)
     connection.execute(sa.insert(Asked).values(size=size))
     email = connection.scalar(sa.select(models.User.email).where(models.User.id == user_id))
@@ -647,7 +647,7 @@ async def on_account(request, account):
     if why := request.headers.get("X-Account"):
         raise RAISED[why]()
 
-def on_post(connection, user_id, size):
+def on_post(connection, user_id, posts, size):
     if why := list(RAISED)[size:size + 1]:
         raise RAISED[why[0]]()
 

@@ -1,5 +1,6 @@
 import importlib.metadata
 import json
+import random
 import socket
 import threading
 import uuid
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import sqlalchemy as sa
 
 from test_app import Server, at_once, logging_in, new_database, serve
 
@@ -281,7 +283,7 @@ def test_quotas_are_exact_when_many_posts_come_at_once(url: str, workers: int) -
     with serve(url, "--workers", str(workers), EXTRAS="limits", LIMITS_POSTS="10", LIMITS_BYTES="1000") as server:
         for size, allowed, detail in (
             (1, 10, "You have 10 posts, and no more than 10 are allowed."),
-            (300, 3, "This post has 300 bytes and your others have 900, and no more than 1000 are allowed."),
+            (300, 3, "You have 900 bytes, this is 300 more, and no more than 1000 are allowed."),
         ):
             headers = server.account() | {"Connection": "close"}
             together = threading.Barrier(24)
@@ -299,6 +301,64 @@ def test_quotas_are_exact_when_many_posts_come_at_once(url: str, workers: int) -
             server.delete(f"/deletePost/{last}", headers=headers)
             assert server.post("/addPost", json={"text": "x" * size}, headers=headers).status_code == 201
         assert "403" in server.get("/openapi.json").json()["paths"]["/addPost"]["post"]["responses"]
+
+
+def usage(url: str) -> list[tuple[int, int]]:
+    """What the accounts hold by the running totals, and what they do hold."""
+    counted = "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM posts"
+    with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
+        totals = "SELECT COALESCE(SUM(posts), 0), COALESCE(SUM(bytes), 0) FROM limits_usage"
+        return [(int(row[0]), int(row[1])) for sql in (totals, counted) for row in connection.execute(sa.text(sql))]
+
+
+@pytest.mark.parametrize("extras", ["limits,editing,account", "fast,limits", "fast,editing,limits"])
+def test_the_running_total_follows_each_post_edit_and_delete(extras: str) -> None:
+    chance = random.Random(extras)
+    with new_database() as url, serve(url, EXTRAS=extras, LIMITS_POSTS="8", LIMITS_BYTES="200") as server:
+        headers = server.account()
+        held: dict[int, int] = {}
+        for _ in range(60):
+            post_id, size = chance.choice([*held, 0]), chance.choice([1, 20, 60])
+            if chance.random() < 0.3:
+                refused = server.delete(f"/deletePost/{post_id or 10**6}", headers=headers).status_code == 404
+                assert refused != (held.pop(post_id, None) is not None)
+            elif post_id and "editing" in extras:
+                grown = sum(held.values()) - held[post_id] + size
+                answer = server.put(
+                    f"/editPost/{post_id}", json={"text": "é" * (size // 2) + "x" * (size % 2)}, headers=headers
+                )
+                fits = grown <= 200 or size <= held[post_id]
+                assert answer.status_code == (200 if fits else 403)
+                held |= {post_id: size} if fits else {}
+            else:
+                answer = server.post("/addPost", json={"text": "x" * size}, headers=headers)
+                fits = len(held) < 8 and sum(held.values()) + size <= 200
+                assert answer.status_code == (201 if fits else 403)
+                held |= {answer.json()["postID"]: size} if fits else {}
+            assert usage(url) == [(len(held), sum(held.values()))] * 2
+
+
+def test_a_quota_asks_the_total_and_counts_no_posts() -> None:
+    with new_database() as url, serve(url, EXTRAS="limits", LIMITS_POSTS="10") as server:
+        headers = server.account()
+        assert server.post("/addPost", json={"text": "hi"}, headers=headers).status_code == 201
+        with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+            connection.execute(sa.text("UPDATE limits_usage SET posts = 10"))
+        refused = server.post("/addPost", json={"text": "hi"}, headers=headers)
+        assert refused.json() == {"detail": "You have 10 posts, and no more than 10 are allowed."}
+
+
+def test_posts_from_when_there_were_no_quotas_count() -> None:
+    with new_database() as url:
+        with serve(url, EXTRAS="limits", LIMITS_POSTS="10") as server:
+            headers = server.account()
+            assert server.post("/addPost", json={"text": "hi"}, headers=headers).status_code == 201
+        with serve(url, EXTRAS="") as server:
+            for _ in range(2):
+                server.post("/addPost", json={"text": "hi"}, headers=headers)
+        with serve(url, EXTRAS="limits", LIMITS_POSTS="4") as server:
+            answers = [server.post("/addPost", json={"text": "hi"}, headers=headers).status_code for _ in range(2)]
+    assert answers == [201, 403]
 
 
 def test_a_stolen_token_is_no_way_to_guess_the_password(url: str) -> None:
