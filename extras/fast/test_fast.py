@@ -572,7 +572,7 @@ def exchange(server: Server, packets: list[bytes]) -> tuple[list[bytes], list[st
         for packet in packets:
             connection.sendall(packet)
             server.get("/nothing")  # by now the packet has been read
-        if not re.search(rb"Connection: close|HTTP/1\.0", packets[0]):  # which end the connection
+        if not re.search(rb"Connection: (close|Upgrade)|HTTP/1\.0", packets[0]):  # which end the connection
             connection.sendall(request("GET /last", "Connection: close"))
         while received := connection.recv(65_536):
             answer += received
