@@ -10,6 +10,7 @@ from auth import CurrentUser, log
 from models import Post, User, write
 
 from .password import WRONG_PASSWORD, confirm
+from .sessions import end_some
 
 POSTS_AT_ONCE = 50  # in one transaction of a deletion, as each may hold 1 MB
 
@@ -45,6 +46,8 @@ async def delete_account(body: Farewell, user: CurrentUser) -> None:
     """At once, and for good."""
     await confirm(user, body.password)
     while await write(lambda tx: remove_some_posts(tx, user.id), user.id):
+        pass
+    while await write(lambda tx: end_some(tx, user.id, kept=[user.token_id]), user.id):
         pass
     await write(lambda tx: remove_account(tx, user.id), user.id)
     log.info("deleteAccount account=%d", user.id)

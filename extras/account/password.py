@@ -13,7 +13,7 @@ import schemas
 from auth import CurrentUser, log
 from models import User, read, write
 
-from .sessions import LOCK, current_session, end_all, live_tokens
+from .sessions import LOCK, current_session, end_some, live_tokens
 
 
 class NewPassword(schemas.Input):
@@ -42,12 +42,18 @@ async def confirm(user: auth.Account, password: str) -> str:
     return old_hash
 
 
+def end_others(connection: Connection, user: auth.Account) -> bool:
+    """End sessions and tokens other than those of the one that asks; whether more may be left."""
+    session_id = current_session(connection, user.token_id) or 0
+    connection.execute(LOCK, {"session": session_id, "owner_id": user.id})
+    return end_some(connection, user.id, session_id, [user.token_id, *live_tokens(connection, session_id)])
+
+
 def replace_password(connection: Connection, user: auth.Account, old_hash: str, new_hash: str) -> bool:
     if not auth.keep_hash(connection, user.id, old_hash, new_hash):
         return False
-    session_id = current_session(connection, user.token_id) or 0
-    connection.execute(LOCK, {"session": session_id, "owner_id": user.id})
-    end_all(connection, user.id, session_id, [user.token_id, *live_tokens(connection, session_id)])
+    while end_others(connection, user):
+        pass
     return True
 
 
@@ -60,7 +66,11 @@ def replace_password(connection: Connection, user: auth.Account, old_hash: str, 
 async def change_password(body: NewPassword, user: CurrentUser) -> None:
     """Your other sessions end, this one stays."""
     old_hash = await confirm(user, body.current_password)
-    new_hash = await auth.in_hasher(auth.hash_password, body.new_password)
+    same = auth.opaque_string(body.new_password) == auth.opaque_string(body.current_password)
+    # With another hash of the same password, a login that has just checked it would find it changed.
+    new_hash = old_hash if same else await auth.in_hasher(auth.hash_password, body.new_password)
+    while await write(lambda tx: end_others(tx, user), user.id):  # in steps, and few are left for the last
+        pass
     if not await write(lambda tx: replace_password(tx, user, old_hash, new_hash), user.id):
         raise HTTPException(403, "The password has been changed meanwhile.")
     log.info("changePassword account=%d", user.id)

@@ -1,11 +1,12 @@
 """The sessions of an account: to be listed, and ended one by one or all at once."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Response
 from pydantic import BaseModel, ConfigDict, TypeAdapter
-from sqlalchemy import Connection, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, or_, select, update
 
 import app as core
 import auth
@@ -31,6 +32,8 @@ SESSIONS = TypeAdapter(list[SessionOut])
 NO_SESSION: dict[int | str, dict[str, Any]] = {
     404: {"description": "You have no such session", "model": schemas.Refusal}
 }
+
+AT_ONCE = 1000  # rows of a table that one transaction deletes
 
 router = APIRouter(route_class=core.Route)
 
@@ -77,10 +80,25 @@ def end_current(connection: Connection, user: auth.Account) -> None:
     connection.execute(delete(Token).where(Token.id == user.token_id))  # one of no session
 
 
-def end_all(connection: Connection, user_id: int, but: int = 0, kept: list[int] | None = None) -> None:
-    """End the account's sessions and access tokens, but for one session and some tokens."""
-    connection.execute(delete(Session).where(Session.user_id == user_id, Session.id != but))
-    connection.execute(delete(Token).where(Token.user_id == user_id, Token.id.not_in(kept or [])))
+def end_some(connection: Connection, user_id: int, but: int = 0, kept: Collection[int] = ()) -> bool:
+    """End sessions and access tokens of the account, but for one session and some tokens; whether more may be left.
+
+    Of each at most AT_ONCE, the good ones first, as there may be a million from before their number was bounded. The
+    tokens come last: a trade has ended before its session is deleted, or finds none.
+    """
+    theirs = Session.user_id == user_id, Session.id != but
+    refresh_tokens = select(RefreshToken.id).join(Session).where(*theirs).order_by(RefreshToken.id.desc())
+    sessions = select(Session.id).where(*theirs).order_by(Session.expires_at.desc())
+    tokens = select(Token.id).where(Token.user_id == user_id, Token.id.not_in(kept)).order_by(Token.expires_at.desc())
+    more = delete_some(connection, RefreshToken, refresh_tokens)
+    more = more or delete_some(connection, Session, sessions)
+    return delete_some(connection, Token, tokens) or more
+
+
+def delete_some(connection: Connection, table: type[models.Base], query: Select[int]) -> bool:
+    ids = connection.scalars(query.limit(AT_ONCE).with_for_update()).all()
+    connection.execute(delete(table).where(table.id.in_(ids)))
+    return len(ids) == AT_ONCE
 
 
 LIST = (
@@ -109,7 +127,8 @@ async def log_out(user: CurrentUser) -> None:
 @router.post("/logoutAll", status_code=204, summary="End all your sessions", responses=core.refusals(401))
 async def log_out_everywhere(user: CurrentUser) -> None:
     """This one too."""
-    await write(lambda tx: end_all(tx, user.id), user.id)
+    while await write(lambda tx: end_some(tx, user.id), user.id):
+        pass
     log.info("logoutAll account=%d", user.id)
 
 

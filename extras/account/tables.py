@@ -11,9 +11,10 @@ GRACE = 5_000  # milliseconds
 
 class Session(models.Base):
     __tablename__ = "account_sessions"
+    __table_args__ = (sa.Index("ix_account_sessions_end", "user_id", "expires_at"), models.TABLE)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"))
     created_at: Mapped[int]
     last_used_at: Mapped[int]
     expires_at: Mapped[int]  # when the last of its tokens does

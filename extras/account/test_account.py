@@ -254,6 +254,49 @@ def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(service: Serv
     assert service.log_in(email, "battery staple").status_code == 200
 
 
+def test_who_logs_in_while_the_same_password_is_set_anew_is_let_in(service: Service) -> None:
+    email, pair = service.sign_up()
+    change = {"current_password": PASSWORD, "new_password": PASSWORD}
+    changes = [lambda: service.here.post("/changePassword", json=change, headers=bearer(pair))] * 6
+    answers = at_once([*changes, *[lambda: service.log_in(email)] * 6])
+    assert {answer.status_code for answer in answers} == {200, 204}
+
+
+ENDS = {
+    "/logoutAll": None,
+    "/changePassword": {"current_password": PASSWORD, "new_password": "another horse"},
+    "/deleteAccount": {"password": PASSWORD},
+}
+
+
+@pytest.mark.parametrize("path", ENDS)
+def test_thousands_of_sessions_from_before_they_were_bounded_end_in_steps(service: Service, path: str) -> None:
+    email, pair = service.sign_up()
+    _, other = service.sign_up()
+    ((user_id,),) = service.execute("SELECT id FROM users WHERE email = :email", email=email)
+    far = 2 * 10**12
+    tables = sa.MetaData()
+    tables.reflect(service.engine)
+    with service.engine.begin() as connection:
+        for name, column in ("tokens", "user_id"), ("account_sessions", "user_id"):
+            columns = {each.name for each in tables.tables[name].columns} - {"id", "digest"}
+            rows = [dict.fromkeys(columns, far) | {column: user_id} for _ in range(2500)]
+            digests = [{"digest": f"{user_id}-{number}"} if name == "tokens" else {} for number in range(2500)]
+            connection.execute(tables.tables[name].insert(), [a | b for a, b in zip(rows, digests, strict=True)])
+        ((newest,),) = connection.execute(sa.text("SELECT MAX(id) FROM account_sessions"))
+        used = {"session_id": newest, "token_id": 0, "expires_at": far, "used_at": 1}
+        connection.execute(
+            tables.tables["account_refresh_tokens"].insert(),
+            [used | {"digest": f"{user_id}-{number}"} for number in range(2500)],
+        )
+    assert service.here.post(path, json=ENDS[path], headers=bearer(pair)).status_code == 204
+    left = {"/logoutAll": 0, "/changePassword": 1, "/deleteAccount": 0}[path]
+    for name in ("tokens", "account_sessions"):
+        assert service.execute(f"SELECT COUNT(*) FROM {name} WHERE user_id = :id", id=user_id) == [(left,)]
+    assert service.works(pair) == bool(left)
+    assert service.works(other)
+
+
 def test_a_wrong_or_short_password_changes_nothing(service: Service) -> None:
     email, pair = service.sign_up()
     wrong = {"current_password": "wrong horse", "new_password": "battery staple"}

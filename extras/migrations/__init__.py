@@ -10,6 +10,7 @@ after each update of the code, before the new code starts:
     Context impl SQLiteImpl.
     Will assume non-transactional DDL.
     Running upgrade  -> 0001, The first tables
+    Running upgrade 0001 -> 0002, Tokens and sessions are found by their end
 
 `EXTRAS=migrations` does this at each start, in place of `create_tables()`, which makes missing tables and never alters
 one. Workers and hosts that start together take turns. A database that newer code has upgraded is left as it is, with a
@@ -18,7 +19,7 @@ warning, so that old code can go on beside the new. `DATABASE_URL=sqlite://` has
 To change the schema
 --------------------
 1. Change the models, of the core or of an extra.
-2. `alembic -c extras/migrations/alembic.ini revision --autogenerate --rev-id 0002 -m "what it does"`, and read and mend
+2. `alembic -c extras/migrations/alembic.ini revision --autogenerate --rev-id 0003 -m "what it does"`, and read and mend
    what it wrote in `versions/`. Its work is guarded by `lacks`:
 
        def upgrade() -> None:
