@@ -1,6 +1,6 @@
 """The sessions of an account: to be listed, and ended one by one or all at once."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -86,25 +86,28 @@ def end_some(connection: Connection, user_id: int, but: int = 0, kept: Collectio
     Of each at most AT_ONCE, the good ones first, as there may be a million from before their number was bounded. The
     tokens come last: a trade has ended before its session is deleted, or finds none.
     """
-    theirs = Session.user_id == user_id, Session.id != but
-    refresh_tokens = select(RefreshToken.id).join(Session).where(*theirs).order_by(RefreshToken.id.desc())
-    sessions = select(Session.id).where(*theirs).order_by(Session.expires_at.desc())
-    tokens = select(Token.id).where(Token.user_id == user_id, Token.id.not_in(kept)).order_by(Token.expires_at.desc())
-    more = delete_some(connection, RefreshToken, refresh_tokens)
-    more = more or delete_some(connection, Session, sessions)
-    return delete_some(connection, Token, tokens) or more
+    theirs = select(Session.id).where(Session.user_id == user_id, Session.id != but).order_by(Session.expires_at.desc())
+    sessions = first(connection, theirs)
+    refresh_tokens = first(connection, select(RefreshToken.id).where(RefreshToken.session_id.in_(sessions)))
+    ended = sessions if len(refresh_tokens) < AT_ONCE else []  # or those that are left would go with them, all at once
+    connection.execute(delete(RefreshToken).where(RefreshToken.id.in_(refresh_tokens)))
+    connection.execute(delete(Session).where(Session.id.in_(ended)))
+    mine = select(Token.id).where(Token.user_id == user_id, Token.id.not_in(kept)).order_by(Token.expires_at.desc())
+    tokens = first(connection, mine)
+    connection.execute(delete(Token).where(Token.id.in_(tokens)))
+    return AT_ONCE in {len(sessions), len(refresh_tokens), len(tokens)}
 
 
-def delete_some(connection: Connection, table: type[models.Base], query: Select[int]) -> bool:
-    ids = connection.scalars(query.limit(AT_ONCE).with_for_update()).all()
-    connection.execute(delete(table).where(table.id.in_(ids)))
-    return len(ids) == AT_ONCE
+def first(connection: Connection, ids: Select[int]) -> Sequence[int]:
+    """At most AT_ONCE of them, locked."""
+    return connection.scalars(ids.limit(AT_ONCE).with_for_update()).all()
 
 
 LIST = (
     select(Session.id, Session.created_at, Session.last_used_at, Session.expires_at)
     .where(Session.user_id == bindparam("user_id"), Session.expires_at > bindparam("now"))
     .order_by(Session.id.desc())
+    .limit(100)
 )
 
 
