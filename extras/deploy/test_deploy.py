@@ -118,6 +118,47 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     assert check(tool("hadolint"), "--no-color", str(FOLDER / "Dockerfile")) == ""
 
 
+@pytest.fixture
+def buildah(tmp_path: Path) -> list[str]:
+    """The command that works without an engine, on images of its own: Debian with Python is the Dockerfile's base."""
+    command = [
+        tool("buildah"),
+        "--storage-driver",
+        "vfs",
+        "--root",
+        f"{tmp_path}/images",
+        "--runroot",
+        f"{tmp_path}/run",
+    ]
+    make = [tool("debootstrap"), "--variant=minbase", "--include=python3,python3-venv,ca-certificates", "bookworm"]
+    if subprocess.run([*make, tmp_path / "debian"], capture_output=True).returncode:
+        pytest.skip("debootstrap makes no Debian here")
+    (tmp_path / "debian/usr/bin/python").symlink_to("python3")
+    container = check(*command, "from", "scratch").strip()
+    check(*command, "copy", container, f"{tmp_path}/debian", "/")
+    check(*command, "commit", container, "docker.io/library/python:3.13-slim")
+    return command
+
+
+def test_an_image_answers_whose_checkout_only_its_owner_may_read(buildah: list[str], tmp_path: Path) -> None:
+    source = shutil.copytree(ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".*", "__pycache__", "*.db*"))
+    check("chmod", "-R", "go=", str(source))
+    hosts = [f"--volume={path}:{path}:ro" for path in ("/etc/ssl/certs", "/etc/pip.conf") if Path(path).exists()]
+    build = ["build", "--format", "docker", "--isolation", "chroot", "--pull=never", "--tag", "posts", *hosts]
+    assert "warning" not in check(*buildah, *build, "--file", f"{source}/extras/deploy/Dockerfile", str(source)).lower()
+    container = check(*buildah, "from", "--pull=never", "posts").splitlines()[-1]
+    port = free_port()
+    server = ["uvicorn", "app:app", "--port", str(port), "--workers", "1", "--limit-max-requests", "1"]
+    run = [*buildah, "run", "--isolation", "chroot", "--user", "10001", container, "--", *server]
+    with subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            with suppress(httpx2.TransportError):
+                assert httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+                break
+            time.sleep(0.05)
+    assert process.returncode == 0
+
+
 def test_what_the_image_holds_is_enough_to_start(tmp_path: Path) -> None:
     """COPY and .dockerignore done by hand, with the packages that are here."""
     instructions = (FOLDER / "Dockerfile").read_text()
