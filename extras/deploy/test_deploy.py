@@ -377,6 +377,26 @@ def ids_of(server: Server, headers: dict[str, str]) -> list[int]:
     return sorted(post["postID"] for post in server.get("/getPosts", headers=headers).json())
 
 
+def fill(url: str, megabytes: int) -> None:
+    """With posts of an account of their own."""
+    tables = sa.MetaData()
+    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+        tables.reflect(connection)
+        users, posts = tables.tables["users"], tables.tables["posts"]
+        owner = {"email": "large@example.com", "password_hash": "", "posts_version": 0, "created_at": 0}
+        user_id = connection.execute(users.insert(), owner).lastrowid
+        post = {
+            "user_id": user_id,
+            "size": 10**6,
+            "status": "draft",
+            "created_at": 0,
+            "updated_at": 0,
+            "text": "x" * 10**6,
+        }
+        for _ in range(megabytes):
+            connection.execute(posts.insert(), post)
+
+
 def test_the_manuals_back_up_ends_while_posts_are_written_and_its_restore_brings_them_back(tmp_path: Path) -> None:
     with new_database() as url, ExitStack() as stack:
         tool("mysqldump" if url.startswith("mysql") else "sqlite3")
@@ -400,6 +420,7 @@ def test_the_manuals_back_up_ends_while_posts_are_written_and_its_restore_brings
 
         with serve(url) as server:
             headers = server.account()
+            fill(url, 500)
             with writing(server, headers) as ids:
                 while len(ids) < 100:
                     time.sleep(0.01)
