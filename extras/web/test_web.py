@@ -278,7 +278,8 @@ def test_logging_out_revokes_the_token(new_page: NewPage, server: Server, ada: t
     log_in(page, ada[0])
     expect(write_box(page)).to_be_visible()
     token = json.loads(page.evaluate("Object.values(sessionStorage)[0]"))["token"]
-    button(page, "Log out").click()
+    with page.expect_response("**/logout"):
+        button(page, "Log out").click()
     expect(page.get_by_text("You are logged out.")).to_be_visible()
     assert server.get("/getPosts", headers={"Authorization": f"Bearer {token}"}).status_code == 401
 
