@@ -1,0 +1,99 @@
+"""`GET /findPosts`: the posts whose text contains a text, in whatever letter case and form it is written.
+
+    $ curl -sG localhost:8000/findPosts -d text=hello -H "Authorization: Bearer $TOKEN"
+    [{"postID":1,"text":"Hello, world","status":"published","createdAt":...}]
+
+Newest first, with `status`, `limit` and `before` as in getPosts. Both sides are compared case-folded and in Unicode's
+NFKC form, by the app itself, so the same is found on every database: `STRASSE` finds `Straße`, a full-width letter is a
+letter, and an accent counts.
+
+A request walks the posts for at most 0.3 seconds, in a thread that only searches use, and answers with what it has
+found, of about 1 MiB of text at most. `Link: <...>; rel="next"` goes on from there; without it that was all. So a page
+may be short, or empty, and still have a next one. An account's searches take turns. There are no settings.
+"""
+
+import asyncio
+import time
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from pydantic import Field, TypeAdapter
+from sqlalchemy import Row, select
+
+import app as core
+import models
+import schemas
+from auth import CurrentUser
+from models import Post
+
+BUDGET = 0.3  # seconds that a request searches
+STEP_POSTS, STEP_BYTES = 400, 2**18  # that are looked at before others have their turn
+
+searchers = ThreadPoolExecutor(1, "searcher")
+
+
+class FindQuery(schemas.ListQuery):
+    text: Annotated[str, Field(min_length=1, max_length=200, description="what the posts contain", examples=["hello"])]
+
+
+def fold(text: str) -> str:
+    """The form in which texts are compared (Unicode's compatibility caseless matching, D146)."""
+    if text.isascii():  # of which nothing has another form, and most is
+        return text.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def next_posts(user_id: int, status: str | None, before: int) -> list[Row[Any]]:
+    """The newest posts before an id, few enough to be looked at in one go; none at the end."""
+    mine = [Post.user_id == user_id, Post.id < before, Post.status == (status or Post.status)]
+    sizes = models.fetch(select(Post.id, Post.size).where(*mine).order_by(Post.id.desc()).limit(STEP_POSTS))
+    fitting = sum(total <= STEP_BYTES for total in accumulate(size for _, size in sizes))
+    if not sizes:
+        return []
+    oldest = sizes[max(fitting, 1) - 1].id
+    return list(models.fetch(select(Post).where(*mine, Post.id >= oldest).order_by(Post.id.desc())))
+
+
+def find(user_id: int, query: FindQuery) -> tuple[list[Row[Any]], int | None]:
+    """The posts found, and the id before which to go on; None at the end."""
+    until, needle, before, size = time.monotonic() + BUDGET, fold(query.text), query.before or schemas.MAX_ID, 0
+    found: list[Row[Any]] = []
+    while posts := next_posts(user_id, query.status, before):
+        for post in posts:
+            before = post.id
+            if needle in fold(post.text):
+                found.append(post)
+                size += post.size
+            if len(found) == query.limit or size > core.PAGE_BYTES:
+                return found, before
+        if time.monotonic() > until:
+            return found, before
+        time.sleep(0)  # gives way to the event loop
+    return found, None
+
+
+async def in_turn(user_id: int, query: FindQuery) -> tuple[list[Row[Any]], int | None]:
+    deadline = time.monotonic() + models.DEADLINE
+    async with models.locks.setdefault(("findPosts", user_id), asyncio.Lock()):
+        return await models.in_thread(searchers, deadline - time.monotonic(), find, user_id, query)
+
+
+router = APIRouter(route_class=core.Route)
+
+
+@router.get("/findPosts", summary="Find posts", response_model=list[schemas.Post], responses=core.refusals(401))
+async def find_posts(request: Request, query: Annotated[FindQuery, Query()], user: CurrentUser) -> Response:
+    """Those whose text contains `text`, newest first; `Link` leads on."""
+    found, before = await in_turn(user.id, query)
+    headers = {"Cache-Control": "no-store"}
+    if before:
+        headers["Link"] = f'<?{request.url.include_query_params(before=before).query}>; rel="next"'
+    posts = TypeAdapter(list[models.hooks.post])  # type: ignore[name-defined]
+    return Response(posts.dump_json(posts.validate_python(found)), 200, headers, "application/json")
+
+
+def setup(app: FastAPI) -> None:
+    app.include_router(router)

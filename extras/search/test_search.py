@@ -1,0 +1,154 @@
+import random
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx2
+import pytest
+import sqlalchemy as sa
+
+from test_app import Server, new_database, serve
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with new_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def server(url: str) -> Iterator[Server]:
+    with serve(url, EXTRAS="fast,search,editing") as server:
+        yield server
+
+
+def add(server: Server, headers: dict[str, str], text: str, status: str = "published") -> int:
+    answer = server.post("/addPost", json={"text": text, "status": status}, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["postID"])
+
+
+def find(server: Server, headers: dict[str, str], text: str, **query: Any) -> httpx2.Response:
+    return server.get("/findPosts", params={"text": text, **query}, headers=headers)
+
+
+def pages(server: Server, headers: dict[str, str], text: str, **query: Any) -> Iterator[list[int]]:
+    """The ids on each page, as far as `Link` leads."""
+    answer = find(server, headers, text, **query)
+    while True:
+        assert answer.status_code == 200, answer.text
+        yield [post["postID"] for post in answer.json()]
+        if "next" not in answer.links:
+            return
+        answer = server.get(urljoin(str(answer.url), answer.links["next"]["url"]), headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("written", "sought"),
+    [
+        ("Hello, world", "hello"),
+        ("Hello, world", "LO, W"),
+        ("Die Straße", "STRASSE"),
+        ("Die STRASSE", "straße"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("cafe\u0301", "CAF\u00c9"),
+        ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+        ("ПРИВЕТ", "привет"),
+        ("\uff46\uff55\uff4c\uff4c width", "Full"),
+        ("\ufb01ne", "FIN"),
+        ("a\u0000b", "A\u0000B"),
+        ("100% _sure_ \\ ' \"", "% _SURE_ \\ ' \""),
+        ("\U0001f600 smile", "\U0001f600"),
+        ("\u1fb3", "\u0391\u0399"),
+    ],
+)
+def test_a_text_is_found_in_any_letter_case_and_form(server: Server, written: str, sought: str) -> None:
+    headers = server.account()
+    post_id = add(server, headers, f"before {written} after")
+    add(server, headers, "another")
+    (found,) = find(server, headers, sought).json()
+    assert found == server.get("/getPosts", headers=headers).json()[1]
+    assert found["postID"] == post_id
+
+
+@pytest.mark.parametrize(("written", "sought"), [("cafe", "café"), ("Hello", "hallo"), ("anything", "%"), ("b", ".")])
+def test_what_is_not_there_is_not_found(server: Server, written: str, sought: str) -> None:
+    headers = server.account()
+    add(server, headers, written)
+    answer = find(server, headers, sought)
+    assert answer.json() == []
+    assert "Link" not in answer.headers
+
+
+def test_nobody_elses_post_is_found(server: Server) -> None:
+    add(server, server.account(), "hello")
+    assert find(server, server.account(), "hello").json() == []
+
+
+@pytest.mark.parametrize("status", [None, "published", "draft"])
+@pytest.mark.parametrize("limit", [None, 1, 3, 1000])
+def test_each_post_that_has_the_text_is_on_exactly_one_page(
+    monkeypatch: pytest.MonkeyPatch, server: Server, status: str | None, limit: int | None
+) -> None:
+    chance, headers = random.Random(f"{status} {limit}"), server.account()
+    posts = []
+    for number in range(30):
+        text, state = chance.choice(["Hay", "hay with a Needle"]), chance.choice(["published", "draft"])
+        posts.append((add(server, headers, f"{text} {number}", state), text, state))
+    expected = [post_id for post_id, text, state in reversed(posts) if "Needle" in text and status in {None, state}]
+    query = {name: value for name, value in (("status", status), ("limit", limit)) if value}
+    found = list(pages(server, headers, "needle", **query))
+    assert [post_id for page in found for post_id in page] == expected
+    assert max(map(len, found)) <= (limit or 1000)
+
+
+def many(url: str, headers: dict[str, str], server: Server, texts: list[str]) -> None:
+    """Posts of an account, faster than by asking for them."""
+    post_id = add(server, headers, "first")
+    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        posts = tables.tables["posts"]
+        first = connection.execute(sa.select(posts).where(posts.c.id == post_id)).one()._asdict()
+        del first["id"]
+        connection.execute(posts.insert(), [first | {"text": text, "size": len(text.encode())} for text in texts])
+
+
+def test_large_posts_are_found_page_by_page_and_at_most_a_mebibyte_or_so_at_a_time(url: str, server: Server) -> None:
+    headers = server.account()
+    many(url, headers, server, ["x" * 500_000 + unicodedata.normalize("NFD", "Né")] * 5)
+    answer = find(server, headers, "xné")
+    assert len(answer.json()) == 3
+    assert [len(page) for page in pages(server, headers, "xné")] == [3, 2]
+
+
+def test_a_search_that_takes_too_long_answers_and_is_gone_on_with(url: str, server: Server) -> None:
+    headers = server.account()
+    many(url, headers, server, ["a needle", *["hay " * 50] * 40_000])
+    found = list(pages(server, headers, "needle"))
+    assert [len(page) for page in found][-1] == 1
+    assert sum(map(len, found)) == 1
+    assert len(found) > 1
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("", "text"),
+        ("text=", "text"),
+        (f"text={'x' * 201}", "text"),
+        ("text=a&limit=0", "limit"),
+        ("text=a&before=1_0", "before"),
+        ("text=a&status=deleted", "status"),
+        ("text=a&tags=b", "unknown field"),
+    ],
+)
+def test_a_wrong_query_is_422_and_named(server: Server, query: str, field: str) -> None:
+    answer = server.get(f"/findPosts?{query}", headers=server.account())
+    assert answer.status_code == 422
+    assert [error["loc"] for error in answer.json()["detail"]] == [["query", field]]
+
+
+def test_without_a_token_it_is_401(server: Server) -> None:
+    assert server.get("/findPosts?text=a").status_code == 401
