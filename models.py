@@ -169,10 +169,11 @@ def check_shape() -> None:
 # on_token    functions of (transaction, user id, token id), which give fields of the token's answer
 # on_account  async functions of (request, account), told whose request it is; they raise to refuse
 # on_post     functions of (transaction, user id, bytes), asked before a post is inserted; they raise to refuse
+# once        None, or a function of (transaction, writes, write) that calls `write` for those with a new key
 # layers      ASGI middleware around the whole app, its answers to errors included; the last is outermost
 # post        the Pydantic model of a post, a subclass of schemas.Post
 # create_tables  makes the tables before the service starts
-hooks = SimpleNamespace(on_token=[], on_account=[], on_post=[], layers=[], create_tables=create_tables)
+hooks = SimpleNamespace(on_token=[], on_account=[], on_post=[], layers=[], once=None, create_tables=create_tables)
 
 readers = ThreadPoolExecutor(THREADS, "reader")
 hashers = ThreadPoolExecutor(os.cpu_count(), "hasher")  # one hash a core

@@ -22,7 +22,8 @@ from .commit import Write, save
 from .lookup import look_up
 
 BEARER = re.compile(rb"[Bb]earer ([\w.~+/-]+=*)")
-NOT_OURS = {b"upgrade", b"transfer-encoding", b"expect"}  # what FastAPI and the guard look at
+# What FastAPI, the guard and `idempotency` look at.
+NOT_OURS = {b"upgrade", b"transfer-encoding", b"expect", b"idempotency-key"}
 
 Headers = list[tuple[bytes, bytes]]
 Path = Callable[[Scope, dict[bytes, bytes], Receive, Send], Awaitable[Receive | None]]
