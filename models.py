@@ -169,7 +169,7 @@ def check_shape() -> None:
 # on_token    functions of (transaction, user id, token id), which give fields of the token's answer
 # on_account  async functions of (request, account), told whose request it is; they raise to refuse
 # on_post     functions of (transaction, user id, bytes), asked before a post is inserted; they raise to refuse
-# once        None, or a function of (transaction, writes, write) that calls `write` for those with a new key
+# once        None, or a function of (transaction, writes, write): `write`s each (user id, post, key) whose key is new
 # layers      ASGI middleware around the whole app, its answers to errors included; the last is outermost
 # post        the Pydantic model of a post, a subclass of schemas.Post
 # create_tables  makes the tables before the service starts

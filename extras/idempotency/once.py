@@ -49,7 +49,8 @@ def claim(user_id: int, post: schemas.NewPost, key: str) -> Claim | None:
 def once(ttl: int, connection: Connection, writes: Sequence[Write], write: Callable[[Any], Result]) -> list[Result]:
     """`write` each whose key is new; the accounts are locked, so of two at once the second finds the first's key."""
     claims = [claim(*each) for each in writes]
-    known = find(connection, [mine.digest for mine in claims if mine])
+    found, now = find(connection, [mine.digest for mine in claims if mine]), models.now()
+    known = {key.digest: (key.body, key.post_id) for key in found if key.expires_at > now}
     kept, results = list[dict[str, Any]](), list[Result]()
     for each, mine in zip(writes, claims, strict=True):
         result = replay(*known[mine.digest], mine) if mine and mine.digest in known else write(each)
@@ -57,7 +58,10 @@ def once(ttl: int, connection: Connection, writes: Sequence[Write], write: Calla
             known[mine.digest] = mine.body, result
             kept.append({**mine._asdict(), "post_id": result, "expires_at": models.now() + ttl * 1000})
         results.append(result)
-    keep(connection, kept)
+    if kept:
+        expired = {key.digest: key.id for key in found if key.expires_at <= now}
+        forget(connection, [expired[key["digest"]] for key in kept if key["digest"] in expired])
+        keep(connection, kept)
     return results
 
 
@@ -70,12 +74,13 @@ FIND = select(Key.id, Key.digest, Key.body, Key.post_id, Key.expires_at).where(
 )
 
 
-def find(connection: Connection, digests: list[str]) -> dict[str, tuple[str, int]]:
-    """Body and post of each that is kept; those that have expired are free again."""
-    now, rows = models.now(), connection.execute(FIND, {"digests": digests}).all()
-    if expired := [row.id for row in rows if row.expires_at <= now]:
-        connection.execute(delete(Key).where(Key.id.in_(expired)))
-    return {row.digest: (row.body, row.post_id) for row in rows if row.expires_at > now}
+def find(connection: Connection, digests: list[str]) -> Sequence[Any]:
+    return connection.execute(FIND, {"digests": digests}).all()
+
+
+def forget(connection: Connection, ids: Sequence[int]) -> None:
+    if ids:
+        connection.execute(delete(Key).where(Key.id.in_(ids)))
 
 
 LATEST = select(User.id, select(func.max(Key.number)).where(Key.user_id == User.id).scalar_subquery()).where(
@@ -85,16 +90,14 @@ LATEST = select(User.id, select(func.max(Key.number)).where(Key.user_id == User.
 
 def keep(connection: Connection, keys: list[dict[str, Any]]) -> None:
     """The keys' numbers tell, without counting, which are the oldest of too many."""
-    if not keys:
-        return
     rows = connection.execute(LATEST, {"accounts": list({key["user_id"] for key in keys})}).all()
     latest = {user_id: number or 0 for user_id, number in rows}
     for key in keys:
         key["number"] = latest[key["user_id"]] = latest[key["user_id"]] + 1
     connection.execute(insert(Key), keys)
     oldest = [and_(Key.user_id == each, Key.number <= latest[each] - MOST) for each in latest if latest[each] > MOST]
-    if oldest and (ids := connection.scalars(select(Key.id).where(or_(*oldest)).limit(1000)).all()):
-        connection.execute(delete(Key).where(Key.id.in_(ids)))
+    if oldest:
+        forget(connection, connection.scalars(select(Key.id).where(or_(*oldest)).limit(1000)).all())
 
 
 def write_once(connection: Connection, user_id: int, post: schemas.NewPost, key: str) -> int:
