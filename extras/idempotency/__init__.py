@@ -42,7 +42,7 @@ from fastapi import FastAPI
 
 import models
 
-from .once import once
+from .keys import once
 from .routes import add_routes
 
 

@@ -13,7 +13,7 @@ from models import CommitLost, write
 
 from .clearing import lifespan
 from .header import ReadKey
-from .once import Replay, write_once
+from .keys import Replay, write_once
 
 SAFE = "The database broke off while it saved this. Send it again with the same Idempotency-Key: it is saved once."
 REPLAYED: dict[int | str, dict[str, Any]] = {

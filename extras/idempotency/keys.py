@@ -1,20 +1,20 @@
 """Each key is good for one post: it is looked for before the post is written, and kept in the same transaction."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from hashlib import sha256
+from itertools import chain
 from typing import Any, NamedTuple
 
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select
+from sqlalchemy import Connection, delete
 
 import app as core
 import models
 import schemas
-from auth import digest
-from models import User
 
+from .bound import make_room
 from .tables import Key
-
-MOST = 10_000  # keys of an account; one more, and the oldest goes
 
 KEY_USED = {
     "type": "idempotency_key_used",
@@ -28,8 +28,11 @@ Result = int | Exception | None  # the new post's id, what refuses it, or None i
 
 class Claim(NamedTuple):
     user_id: int
-    digest: str
-    body: str
+    digest: bytes
+    body: bytes
+
+
+Kept = tuple[int, bytes, bytes, int, int]  # a claim, the post's id, and when it expires
 
 
 class Replay(Exception):
@@ -42,62 +45,56 @@ class Replay(Exception):
 
 def claim(user_id: int, post: schemas.NewPost, key: str) -> Claim | None:
     """Digests of the account with its key, and of what the body means."""
+    if not key:
+        return None
     mine = f"{user_id} {key}"
-    return Claim(user_id, digest(mine), digest(f"{mine}\n{post.status} {post.text}")) if key else None
+    body = f"{mine}\n{post.status} {post.text}"
+    return Claim(user_id, sha256(mine.encode()).digest(), sha256(body.encode()).digest())
 
 
 def once(ttl: int, connection: Connection, writes: Sequence[Write], write: Callable[[Any], Result]) -> list[Result]:
     """`write` each whose key is new; the accounts are locked, so of two at once the second finds the first's key."""
     claims = [claim(*each) for each in writes]
-    found, now = find(connection, [mine.digest for mine in claims if mine]), models.now()
+    found, now = find(connection, [mine for mine in claims if mine]), models.now()
     known = {key.digest: (key.body, key.post_id) for key in found if key.expires_at > now}
-    kept, results = list[dict[str, Any]](), list[Result]()
+    kept, results = list[Kept](), list[Result]()
     for each, mine in zip(writes, claims, strict=True):
         result = replay(*known[mine.digest], mine) if mine and mine.digest in known else write(each)
         if mine and isinstance(result, int):
             known[mine.digest] = mine.body, result
-            kept.append({**mine._asdict(), "post_id": result, "expires_at": models.now() + ttl * 1000})
+            kept.append((*mine, result, now + ttl * 1000))
         results.append(result)
     if kept:
-        expired = {key.digest: key.id for key in found if key.expires_at <= now}
-        forget(connection, [expired[key["digest"]] for key in kept if key["digest"] in expired])
-        keep(connection, kept)
+        new = {digest for _, digest, *_ in kept}
+        keep(connection, kept, [key.id for key in found if key.digest in new])  # whose time is over
     return results
 
 
-def replay(body: str, post_id: int, mine: Claim) -> Exception:
+def replay(body: bytes, post_id: int, mine: Claim) -> Exception:
     return Replay(post_id) if body == mine.body else RequestValidationError([KEY_USED])
 
 
-FIND = select(Key.id, Key.digest, Key.body, Key.post_id, Key.expires_at).where(
-    Key.digest.in_(bindparam("digests", expanding=True))
-)
+# One statement each for all, as each takes its time; those of SQLAlchemy take longer to make than to run.
+COLUMNS = "user_id", "digest", "body", "post_id", "expires_at"
+KEEP = f"INSERT INTO idempotency_keys ({', '.join(COLUMNS)}) VALUES "  # noqa: S608
+FIND = f"SELECT id, {', '.join(COLUMNS)} FROM idempotency_keys WHERE "  # noqa: S608
+MARK = "?" if models.SQLITE else "%s"
 
 
-def find(connection: Connection, digests: list[str]) -> Sequence[Any]:
-    return connection.execute(FIND, {"digests": digests}).all()
+def find(connection: Connection, claims: list[Claim]) -> Sequence[Any]:
+    """Those of these keys that are kept, or were."""
+    each = f"user_id = {MARK} AND digest = {MARK}"
+    values = tuple(chain.from_iterable(mine[:2] for mine in claims))
+    return connection.exec_driver_sql(FIND + " OR ".join([each] * len(claims)), values).all()
 
 
-def forget(connection: Connection, ids: Sequence[int]) -> None:
-    if ids:
-        connection.execute(delete(Key).where(Key.id.in_(ids)))
-
-
-LATEST = select(User.id, select(func.max(Key.number)).where(Key.user_id == User.id).scalar_subquery()).where(
-    User.id.in_(bindparam("accounts", expanding=True))
-)
-
-
-def keep(connection: Connection, keys: list[dict[str, Any]]) -> None:
-    """The keys' numbers tell, without counting, which are the oldest of too many."""
-    rows = connection.execute(LATEST, {"accounts": list({key["user_id"] for key in keys})}).all()
-    latest = {user_id: number or 0 for user_id, number in rows}
-    for key in keys:
-        key["number"] = latest[key["user_id"]] = latest[key["user_id"]] + 1
-    connection.execute(insert(Key), keys)
-    oldest = [and_(Key.user_id == each, Key.number <= latest[each] - MOST) for each in latest if latest[each] > MOST]
-    if oldest:
-        forget(connection, connection.scalars(select(Key.id).where(or_(*oldest)).limit(1000)).all())
+def keep(connection: Connection, keys: list[Kept], over: list[int]) -> None:
+    for user_id, count in Counter(key[0] for key in keys).items():
+        make_room(connection, user_id, count)
+    if over:
+        connection.execute(delete(Key).where(Key.id.in_(over)))
+    row = f"({', '.join([MARK] * len(COLUMNS))})"
+    connection.exec_driver_sql(KEEP + ", ".join([row] * len(keys)), tuple(chain.from_iterable(keys)))
 
 
 def write_once(connection: Connection, user_id: int, post: schemas.NewPost, key: str) -> int:
