@@ -35,6 +35,9 @@ def use(names):
         headers = {"Authorization": f"Bearer {token}"}
         assert client.post("/login", json=credentials).status_code == 200
         assert client.post("/addPost", json={"text": "hi"}, headers=headers).json() == {"postID": 1}
+        keyed = headers | {"Idempotency-Key": "8e03978e"}
+        sent = [client.post("/addPost", json={"text": "hi"}, headers=keyed) for _ in range(2)]
+        assert [each.headers.get("Idempotent-Replayed") == "true" for each in sent] == [False, "idempotency" in names]
         assert client.get("/getPosts", headers=headers).json()[0]["text"] == "hi"
         assert client.delete("/deletePost/1", headers=headers).status_code == 204
         assert "/addPost" in client.get("/openapi.json").json()["paths"]
@@ -58,6 +61,10 @@ def test_an_extra_has_a_manual_a_row_in_the_readme_and_tests(name: str) -> None:
     assert ast.get_docstring(ast.parse(MODULES[name].read_text("utf-8")))
     assert f"| [`{name}`](extras/{name}/__init__.py) |" in EXTRAS.with_name("README.md").read_text("utf-8")
     assert [*EXTRAS.glob(f"test_{name}.py"), *EXTRAS.glob(f"{name}/test_*.py")]
+
+
+def test_the_readme_has_at_most_170_lines() -> None:
+    assert EXTRAS.with_name("README.md").read_text("utf-8").count("\n") <= 170
 
 
 def test_any_two_extras_work_together_in_either_order_and_all_of_them_do(tmp_path: Path) -> None:

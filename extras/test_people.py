@@ -19,6 +19,13 @@ def editing_works(server: Server) -> None:
     assert server.put(f"/editPost/{post['postID']}", json={"text": "new"}, headers=headers).json()["version"]
 
 
+def idempotency_works(server: Server) -> None:
+    headers = {**server.account(), "Idempotency-Key": "8e03978e"}
+    answers = [server.post("/addPost", json={"text": "hi"}, headers=headers) for _ in range(2)]
+    assert answers[0].json() == answers[1].json()
+    assert answers[1].headers["Idempotent-Replayed"] == "true"
+
+
 def offline_docs_work(server: Server) -> None:
     assert 'src="/docs/assets/swagger-ui-' in server.get("/docs").text
 
@@ -30,6 +37,7 @@ def cors_works(server: Server) -> None:
 WORKS: dict[str, Callable[[Server], None]] = {
     "account": account_works,
     "editing": editing_works,
+    "idempotency": idempotency_works,
     "offline_docs": offline_docs_work,
     "cors": cors_works,
 }

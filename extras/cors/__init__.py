@@ -33,7 +33,10 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][
 OWN_PORT = re.compile(r"http://.*:80|https://.*:443")
 
 # What a page may read, of all that the core and the extras send.
-EXPOSED = "Content-Disposition ETag Link Location RateLimit RateLimit-Policy Retry-After WWW-Authenticate X-Request-ID"
+EXPOSED = (
+    "Content-Disposition ETag Idempotent-Replayed Link Location RateLimit RateLimit-Policy Retry-After "
+    "WWW-Authenticate X-Request-ID"
+)
 
 
 class Cors(CORSMiddleware):

@@ -30,7 +30,7 @@ def test_a_listed_origin_may(server: Server, origin: str) -> None:
     answer = server.get("/getPosts", headers=server.account() | {"Origin": origin})
     assert answer.headers["Access-Control-Allow-Origin"] == origin
     exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
-    assert {"ETag", "Link", "RateLimit", "Retry-After", "X-Request-ID"} <= set(exposed)
+    assert {"ETag", "Idempotent-Replayed", "Link", "RateLimit", "Retry-After", "X-Request-ID"} <= set(exposed)
     assert {"Authorization", "Origin"} <= set(answer.headers["Vary"].split(", "))
     assert "Access-Control-Allow-Credentials" not in answer.headers
 

@@ -16,6 +16,9 @@ and of other extras are the same, and `metrics` and `logs` see the same routes.
   all that is left once a transaction has taken 0.5 seconds are written by the core, each in a transaction of its own;
   so is the whole batch if its transaction fails. What the database or another extra refuses is refused alone.
 
+- **Keys of `idempotency`** are looked for and kept by one statement each for all posts of a transaction. One that is no
+  plain `Idempotency-Key` (letters, digits, `-`, `_`), and what is not written in the shared transaction, is handed on.
+
 With middleware of FastAPI's own kind (`app.add_middleware`) or `app.dependency_overrides` it steps aside, as it cannot
 know what these want to see; an extra that adds its middleware to `models.hooks.layers` stands around it.
 """

@@ -21,18 +21,19 @@ BUDGET = 0.5  # seconds after which a transaction takes in no more
 class Write(NamedTuple):
     user_id: int
     post: schemas.NewPost
+    key: str  # of `idempotency`, "" for none
 
 
 ALONE = None  # the result of a write that the core has to do
 Result = int | Exception | None
 
 
-async def save(write: Write) -> int:
-    """The post's id, once it is durable."""
+async def save(write: Write) -> int | None:
+    """The post's id, once it is durable; ALONE if it has a key and FastAPI has to write it."""
     post_id = await commit_together(write) if len(write.post.text) < LARGE else ALONE
-    if post_id is not ALONE:
+    if post_id is not ALONE or write.key:
         return post_id
-    return await models.write(lambda tx: core.write_post(tx, *write), write.user_id)
+    return await models.write(lambda tx: core.write_post(tx, write.user_id, write.post), write.user_id)
 
 
 def commit(writes: list[Write]) -> Sequence[Result]:
@@ -57,10 +58,16 @@ def write_posts(connection: Connection, writes: list[Write]) -> list[Result]:
     until = time.monotonic() + BUDGET
     write_post = ask_and_write if hooks.on_post else insert_post
     free = unlocked(connection, {write.user_id for write in writes})
-    results: list[Result] = []
-    for write in writes:
+
+    def write_in_time(write: Write) -> Result:
         late = time.monotonic() > until
-        results.append(ALONE if late or write.user_id not in free else write_post(connection, write))
+        return ALONE if late or write.user_id not in free else write_post(connection, write)
+
+    results: list[Result]
+    if any(write.key for write in writes):
+        results = hooks.once(connection, writes, write_in_time)
+    else:
+        results = [write_in_time(write) for write in writes]
     written = {write.user_id for write, result in zip(writes, results, strict=True) if isinstance(result, int)}
     if written and not hooks.on_post:
         execute(connection, "UPDATE users SET posts_version = posts_version + 1 WHERE id IN (?)", written)
@@ -88,7 +95,7 @@ INSERT = "INSERT INTO posts (user_id, size, status, created_at, updated_at, text
 
 def insert_post(connection: Connection, write: Write) -> Result:
     """What `core.write_post` does but for the version."""
-    now, (user_id, post) = models.now(), write
+    now, (user_id, post, _) = models.now(), write
     try:
         values = (user_id, len(post.text.encode()), post.status, now, now, post.text)
         return int(execute(connection, INSERT, values).lastrowid)
@@ -110,7 +117,7 @@ def ask_and_write(connection: Connection, write: Write) -> Result:
     """In a savepoint, as a check may write before it refuses."""
     try:
         with connection.begin_nested():
-            return core.write_post(connection, *write)
+            return core.write_post(connection, write.user_id, write.post)
     except Exception as error:
         if is_fatal(getattr(error, "orig", error)) or connection.invalidated or not connection.in_transaction():
             raise  # the others' posts are gone with this one

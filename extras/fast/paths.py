@@ -22,6 +22,7 @@ from .commit import Write, save
 from .lookup import look_up
 
 BEARER = re.compile(rb"[Bb]earer ([\w.~+/-]+=*)")
+KEY = re.compile(rb'("?)([\w-]{1,255})\1')
 NOT_OURS = {b"upgrade", b"transfer-encoding", b"expect"}  # what FastAPI and the guard look at
 
 Headers = list[tuple[bytes, bytes]]
@@ -122,15 +123,14 @@ def cached_page(account: Account) -> bytes | None:
 
 async def add_post(scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Receive | None:
     """Writes the post, or gives a `receive` that begins with what was read."""
-    length = headers.get(b"content-length", b"")
-    if headers.get(b"content-type") != b"application/json" or not length.isdigit() or int(length) > core.POST_BODY:
-        return receive
-    account = await find_account(scope, headers, receive)
-    if not account:
+    length, key = headers.get(b"content-length", b""), key_of(headers)
+    plain = headers.get(b"content-type") == b"application/json" and length.isdigit() and int(length) <= core.POST_BODY
+    account = await find_account(scope, headers, receive) if plain and key is not None else None
+    if not account or key is None:
         return receive
     messages, post = await read_post(receive)
-    if post:
-        post_id = await save(Write(account.id, post))
+    post_id = await save(Write(account.id, post, key)) if post else None
+    if post_id is not None:
         log.info("addPost account=%d post=%d", account.id, post_id)
         body = b'{"postID":%d}' % post_id
         await answer(send, 201, json_headers(body), body)
@@ -140,6 +140,15 @@ async def add_post(scope: Scope, headers: dict[bytes, bytes], receive: Receive, 
         return messages.pop(0) if messages else await receive()
 
     return replay
+
+
+def key_of(headers: dict[bytes, bytes]) -> str | None:
+    """The key that `idempotency` takes, "" without one; None if FastAPI has to look at it."""
+    value = headers.get(b"idempotency-key") if hooks.once else None
+    if value is None:
+        return ""
+    match = KEY.fullmatch(value)
+    return match[2].decode() if match else None
 
 
 async def read_post(receive: Receive) -> tuple[list[Message], schemas.NewPost | None]:

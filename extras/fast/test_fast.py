@@ -270,6 +270,37 @@ def test_a_large_text_is_written_alone_by_the_core(
     assert texts(fast, ada) == sent[::-1]
 
 
+@pytest.mark.parametrize(("key", "known_as"), [("8e-03_a", "8e-03_a"), ('"8e03"', "8e03"), ('"8e03', ""), ("8 e", "")])
+def test_a_post_with_a_plain_key_is_written_here_and_any_other_is_handed_on(
+    fast: TestClient,
+    core: ModuleType,
+    ada: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    key: str,
+    known_as: str,
+) -> None:
+    keys: list[str] = []
+
+    def once(_: Any, writes: Sequence[Any], write: Callable[[Any], Any]) -> list[Any]:
+        keys.extend(write.key for write in writes)
+        return [write(each) for each in writes]
+
+    monkeypatch.setattr(core.hooks, "once", once)
+    add(fast, {**ada, "Idempotency-Key": key})
+    add(fast, ada)
+    assert keys == [known_as] * bool(known_as)
+    assert texts(fast, ada) == ["hi", "hi"]
+
+
+def test_a_post_with_a_key_that_cannot_be_written_with_others_is_handed_on_whole(
+    fast: TestClient, core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.hooks, "once", lambda _, writes, __: [None] * len(writes))
+    for text in ("hi", "x" * 70_000):
+        add(fast, {**ada, "Idempotency-Key": "8e03"}, text)
+        assert texts(fast, ada)[0] == text
+
+
 def test_a_look_up_whose_connection_is_gone_is_made_on_a_new_one(
     fast: TestClient, core: ModuleType, ada: dict[str, str]
 ) -> None:
