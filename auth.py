@@ -7,7 +7,6 @@ import re
 import secrets
 import unicodedata
 from base64 import b64decode, b64encode
-from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, HTTPException, Request, security
@@ -54,10 +53,6 @@ def check_password(password: str, password_hash: str) -> str | None:
     return None
 
 
-# Run what hashes a password; it waits at most 30 seconds for a core.
-in_hasher = partial(models.in_thread, models.hashers, 30)
-
-
 # SHA-256, hex. 256 random bits need no salt and no slow hash.
 def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
@@ -87,9 +82,7 @@ def issue_token(connection: Connection, user_id: int) -> dict[str, Any]:
 
 # A login's token; None if the password has changed meanwhile.
 def open_session(connection: Connection, user_id: int, old_hash: str, new_hash: str) -> dict[str, Any] | None:
-    if not keep_hash(connection, user_id, old_hash, new_hash):
-        return None
-    return issue_token(connection, user_id)
+    return issue_token(connection, user_id) if keep_hash(connection, user_id, old_hash, new_hash) else None
 
 
 # Replace the old hash; False if it is neither there nor already replaced by the new one.
