@@ -1,4 +1,9 @@
-"""The Model: the engine, the tables, and the event loop's two ways to them, `read` and `write`."""
+"""The Model: the engine, the tables, and the event loop's two ways to them, `read` and `write`.
+
+users   `email` in lower case; `password_hash` as auth.py has it; `posts_version` goes up with each write of their posts
+tokens  `digest` is the SHA-256 of the token, in hex; the token itself is nowhere
+posts   `size` of the text in bytes of UTF-8; `status` is published or draft
+all     `id` is never used twice; each `..._at` is milliseconds since 1970, UTC: exact on every database"""
 
 import asyncio
 import os
@@ -10,7 +15,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Annotated, Any, ClassVar, NoReturn, TypeVar
 from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
@@ -99,40 +104,42 @@ def check_file(*_: object) -> None:
         raise Unavailable(f"{file} was deleted or replaced: restart the service")
 
 
-# Ids are never used twice. Times are milliseconds since the epoch, UTC: exact on every database.
+Time = Annotated[int, mapped_column(comment="milliseconds since 1970, UTC")]
+
+
 class Base(DeclarativeBase):
     type_annotation_map: ClassVar = {int: sa.BigInteger().with_variant(sa.Integer, "sqlite")}
     __table_args__: Any = ({"sqlite_autoincrement": True, "mysql_engine": "InnoDB", "mysql_collate": "utf8mb4_bin"},)
 
-    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-1)
+    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-1, comment="never used twice")
 
 
 class User(Base):
     __tablename__ = "users"
 
-    email: Mapped[str] = mapped_column(sa.String(254), unique=True)
-    password_hash: Mapped[str] = mapped_column(sa.String(255))
-    posts_version: Mapped[int] = mapped_column(default=0)  # goes up with each write of the account's posts
-    created_at: Mapped[int]
+    email: Mapped[str] = mapped_column(sa.String(254), unique=True, comment="in lower case")
+    password_hash: Mapped[str] = mapped_column(sa.String(255), comment="scrypt, log2(N), r, p, salt and key in Base64")
+    posts_version: Mapped[int] = mapped_column(default=0, comment="goes up with each write of the account's posts")
+    created_at: Mapped[Time]
 
 
 class Token(Base):
     __tablename__ = "tokens"
 
     user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
-    digest: Mapped[str] = mapped_column(sa.CHAR(64), unique=True)  # SHA-256, hex; the token itself is nowhere
-    created_at: Mapped[int]
-    expires_at: Mapped[int]
+    digest: Mapped[str] = mapped_column(sa.CHAR(64), unique=True, comment="SHA-256 of the token, in hex")
+    created_at: Mapped[Time]
+    expires_at: Mapped[Time]
 
 
 class Post(Base):
     __tablename__ = "posts"
 
     user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"))
-    size: Mapped[int]  # of the text, in UTF-8 bytes
-    status: Mapped[str] = mapped_column(sa.String(9))
-    created_at: Mapped[int]
-    updated_at: Mapped[int]
+    size: Mapped[int] = mapped_column(comment="of the text, in bytes of UTF-8")
+    status: Mapped[str] = mapped_column(sa.String(9), comment="published or draft")
+    created_at: Mapped[Time]
+    updated_at: Mapped[Time]
     text: Mapped[str] = mapped_column(sa.Text().with_variant(MEDIUMTEXT(), "mysql"))
 
 

@@ -2066,6 +2066,19 @@ def rows_since(core: ModuleType, database: sa.Connection, email: str) -> set[tup
 # The start
 
 
+def test_the_columns_tell_what_they_mean_on_mysql_too(core: ModuleType) -> None:
+    inspector = sa.inspect(core.models.engine)
+    for name in ("users", "tokens", "posts"):
+        table = core.models.Base.metadata.tables[name]
+        assert [each.name for each in table.columns if not each.comment] == [
+            column for column in ("user_id", "text") if column in table.columns
+        ]
+        if core.models.engine.dialect.name == "mysql":  # SQLite has no comments
+            assert {c["name"]: c["comment"] for c in inspector.get_columns(name)} == {
+                c.name: c.comment for c in table.columns
+            }
+
+
 @pytest.mark.parametrize(
     "url",
     [
