@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Annotated, Any
 
 from cachetools import TTLCache, cached
-from fastapi import FastAPI, HTTPException, Path, Query, Request, Response, exceptions, routing
+from fastapi import FastAPI, Header, HTTPException, Path, Query, Request, Response, exceptions, routing
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, exc, insert, select, update
@@ -32,9 +32,14 @@ FAILED = {"detail": "Something went wrong here. It was logged."}
 SWITCHED = b'{"detail": "Send a body without \'Upgrade\' and CONNECT."}'
 
 
-# What OpenAPI says of them.
-def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": schemas.Refusal} if status > 304 else {"description": "Unchanged"} for status in statuses}
+STR, SECS = {"schema": {"type": "string"}}, {"schema": schemas.INT64, "description": "seconds"}
+SENT = {200: {"ETag": STR, "Link": STR}, 304: {"ETag": STR}, 401: {"WWW-Authenticate": STR}, 503: {"Retry-After": SECS}}
+OPEN = dict[str, Any](tags=["Account"], openapi_extra={"security": []})  # these routes ask for no token
+
+
+# What OpenAPI says of answers with these statuses, and with 503: their headers, and that refusals have `detail`.
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {s: {"headers": SENT.get(s, {})} | ({"model": schemas.Refusal} if s > 304 else {}) for s in (*statuses, 503)}
 
 
 # JSON on the wire is UTF-8 (RFC 8259 section 8.1); Python takes UTF-16, too.
@@ -49,23 +54,31 @@ class Utf8Request(Request):
 class Route(routing.APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        guarded = any(each.call is auth.current_user for each in self.dependant.dependencies)
 
         async def ask_first(request: Request) -> Response:
             if int(request.headers.get("Content-Length", 0)) > (self.max_body_size or OTHER_BODY):
                 raise HTTPException(413)  # Starlette would say so once the work is done
-            if guarded:
+            if any(each.call is auth.current_user for each in self.dependant.dependencies):
                 await auth.current_user(request)
             return await handle(Utf8Request(request.scope, request.receive))
 
         return ask_first
 
 
-app = FastAPI(title="Posts", max_body_size=OTHER_BODY, redirect_slashes=False, responses=refusals(413, 503))
+app = FastAPI(title="Posts", version="1.0.0", max_body_size=OTHER_BODY, redirect_slashes=False)
 app.description = "Sign up or log in, then press *Authorize* and paste the `access_token`."
+app.openapi_tags = [{"name": "Account", "description": "Who you are"}, {"name": "Posts", "description": "Your posts"}]
+app.router.generate_unique_id_function = lambda route: route.name  # of which clients make the names of their functions
 app.swagger_ui_parameters = {"persistAuthorization": True}
-app.router.route_class = Route
-hooks.post = schemas.Post
+app.router.route_class, hooks.post = Route, schemas.Post
+
+
+async def describe(request: Request) -> JSONResponse:
+    return JSONResponse(app.openapi() | {"servers": [{"url": request.scope.get("root_path", "").rstrip("/") or "/"}]})
+
+
+# Behind a proxy's prefix FastAPI's own route would name `/` as a second server.
+app.router.routes[0] = Route("/openapi.json", describe, include_in_schema=False)
 
 
 # After `Upgrade` and CONNECT uvicorn would read a body as the next request: the answer is the last of its connection.
@@ -111,10 +124,10 @@ async def unavailable(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": getattr(error, "advice", Unavailable.advice)}, 503, {"Retry-After": "5"})
 
 
-@app.post("/signup", status_code=201, summary="Open an account", responses=refusals(400, 409))
+@app.post("/signup", status_code=201, responses=answers(400, 409, 413), **OPEN)
 async def signup(credentials: schemas.Credentials, response: Response) -> schemas.AccessToken:
     """The email counts in lower case. Answers with an access token, as /login does."""
-    email, password_hash = credentials.email, await auth.in_hasher(auth.hash_password, credentials.password)
+    email, password_hash = credentials.email, await models.in_hasher(auth.hash_password, credentials.password)
     try:
         user_id, token = await write(lambda tx: auth.open_account(tx, email, password_hash), email)
     except exc.IntegrityError:
@@ -124,12 +137,12 @@ async def signup(credentials: schemas.Credentials, response: Response) -> schema
     return schemas.AccessToken(**token)
 
 
-@app.post("/login", summary="Get an access token", responses=refusals(400, 401))
+@app.post("/login", responses=answers(400, 401, 413), **OPEN)
 async def login(credentials: schemas.Credentials, response: Response) -> schemas.AccessToken:
     """Each login gives a new token; the others stay good until they expire."""
     query = select(User.id, User.password_hash).where(User.email == credentials.email)
     user_id, old_hash = (await read(models.fetch, query) or [(0, "")])[0]
-    new_hash = await auth.in_hasher(auth.check_password, credentials.password, old_hash)
+    new_hash = await models.in_hasher(auth.check_password, credentials.password, old_hash)
     token = await write(lambda tx: auth.open_session(tx, user_id, old_hash, new_hash), user_id) if new_hash else None
     if not token:
         auth.log.warning("login refused account=%s", user_id or "unknown")
@@ -139,8 +152,8 @@ async def login(credentials: schemas.Credentials, response: Response) -> schemas
     return schemas.AccessToken(**token)
 
 
-@app.post("/addPost", status_code=201, summary="Add a post", responses=refusals(400, 401), max_body_size=POST_BODY)
-async def add_post(post: schemas.NewPost, user: auth.CurrentUser) -> schemas.PostCreated:
+@app.post("/addPost", status_code=201, responses=answers(400, 401, 413), tags=["Posts"], max_body_size=POST_BODY)
+async def add_post(post: schemas.PostInput, user: auth.CurrentUser) -> schemas.PostCreated:
     """The body may take 1,048,576 bytes."""
     post_id = await write(lambda tx: write_post(tx, user.id, post), user.id)
     auth.log.info("addPost account=%d post=%d", user.id, post_id)
@@ -155,7 +168,7 @@ def raise_version(connection: Connection, user_id: int) -> None:
 
 
 # The new post's id; raises what a check of `on_post` raises.
-def write_post(connection: Connection, user_id: int, post: schemas.NewPost) -> int:
+def write_post(connection: Connection, user_id: int, post: schemas.PostInput) -> int:
     raise_version(connection, user_id)
     now, size = models.now(), len(post.text.encode())
     for check in hooks.on_post:
@@ -172,7 +185,7 @@ pages = TTLCache[Any, Page](2**26, 300_000, timer=lambda: models.now(), getsizeo
 # At most `limit` of the posts before an id, and no more than PAGE_BYTES of text beyond the first. Never stale: a write
 # raises the version, and so changes the key.
 @cached(pages, lock=Lock(), info=True)
-def page_of_posts(user_id: int, posts_version: int, status: str | None, limit: int, before: int) -> Page:
+def page_of_posts(user_id: int, posts_version: int, status: str, limit: int, before: int) -> Page:
     mine = [Post.user_id == user_id, Post.id < before, Post.status == (status or Post.status)]
     sizes = models.fetch(select(Post.id, Post.size).where(*mine).order_by(Post.id.desc()).limit(limit + 1))
     fitting = sum(total <= PAGE_BYTES for total in accumulate(size for _, size in sizes))
@@ -194,7 +207,7 @@ def tags_of(request: Request, name: str) -> set[str]:
 
 
 # The page and all that follow; no connection is held while the client reads.
-async def in_pieces(page: Page | None, user: auth.Account, status: str | None) -> AsyncIterator[bytes]:
+async def in_pieces(page: Page | None, user: auth.Account, status: str) -> AsyncIterator[bytes]:
     yield b"["
     while page:
         posts, older = page
@@ -204,14 +217,17 @@ async def in_pieces(page: Page | None, user: auth.Account, status: str | None) -
         yield b","[: len(page[0]) - 2] if page else b"]"  # no comma before nothing, if all the rest was deleted
 
 
-@app.get("/getPosts", summary="List your posts", response_model=list[schemas.Post], responses=refusals(304, 401))
-async def get_posts(request: Request, query: Annotated[schemas.ListQuery, Query()], user: auth.CurrentUser) -> Response:
+ListQuery = Annotated[schemas.ListQuery, Query()]
+IfNoneMatch = Annotated[str, Header(alias="If-None-Match", default_factory=str, description="an `ETag`: 304 if new")]
+
+
+@app.get("/getPosts", response_model=list[schemas.Post], responses=answers(200, 304, 401), tags=["Posts"])
+async def get_posts(request: Request, query: ListQuery, user: auth.CurrentUser, _: IfNoneMatch) -> Response:
     """Newest first, and all of them, unless a `limit` makes it a page, whose `Link` leads to the next."""
     headers = list_headers(user)
     if {"*", headers["ETag"], f"W/{headers['ETag']}"} & tags_of(request, "If-None-Match"):
         return Response(None, 304, headers)
-    limit, before = query.limit or PAGE_POSTS, query.before or schemas.MAX_ID
-    page = await read(page_of_posts, user.id, user.posts_version, query.status, limit, before)
+    page = await read(page_of_posts, user.id, user.posts_version, query.status, query.limit or PAGE_POSTS, query.before)
     if page[1] and query.limit:
         headers["Link"] = f'<?{request.url.include_query_params(before=page[1]).query}>; rel="next"'
         page = page[0], None
@@ -224,7 +240,7 @@ async def get_posts(request: Request, query: Annotated[schemas.ListQuery, Query(
 PostId = Annotated[schemas.Id, Path(openapi_examples={"the first": {"value": 1}})]
 
 
-@app.delete("/deletePost/{postID}", status_code=204, summary="Delete a post", responses=refusals(401, 404))
+@app.delete("/deletePost/{postID}", status_code=204, responses=answers(401, 404), tags=["Posts"])
 async def delete_post(postID: PostId, user: auth.CurrentUser) -> None:
     """Somebody else's post is as unknown as one that never was."""
     await write(lambda tx: remove_post(tx, user.id, postID), user.id)

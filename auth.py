@@ -7,7 +7,6 @@ import re
 import secrets
 import unicodedata
 from base64 import b64decode, b64encode
-from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, HTTPException, Request, security
@@ -52,10 +51,6 @@ def check_password(password: str, password_hash: str) -> str | None:
             current = parameters == SCRYPT and form == opaque_string(password)
             return password_hash if current else hash_password(password, b64decode(salt))  # at two logins the same
     return None
-
-
-# Run what hashes a password; it waits at most 30 seconds for a core.
-in_hasher = partial(models.in_thread, models.hashers, 30)
 
 
 # SHA-256, hex. 256 random bits need no salt and no slow hash.

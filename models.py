@@ -1,4 +1,9 @@
-"""The Model: the engine, the tables, and the event loop's two ways to them, `read` and `write`."""
+"""The Model: the engine, the tables, and the event loop's two ways to them, `read` and `write`.
+
+users   `email` in lower case; `password_hash` as auth.py has it; `posts_version` goes up with each write of their posts
+tokens  `digest` is the SHA-256 of the token, in hex; the token itself is nowhere
+posts   `size` of the text in bytes of UTF-8; `status` is published or draft
+all     `id` is never used twice; each `..._at` is milliseconds since 1970, UTC: exact on every database"""
 
 import asyncio
 import os
@@ -10,7 +15,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Annotated, Any, ClassVar, NoReturn, TypeVar
 from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
@@ -19,11 +24,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 R = TypeVar("R")
 
-THREADS = 8  # that read, and as many that write; on SQLite one at a time writes
-TIMEOUT = 3  # seconds: to connect, for each answer of MySQL, for SQLite's lock and for a connection of the pool
-DEADLINE = 5  # seconds after which nothing that waits for the database is begun, and no write is committed
-READ_ONLY = {1290, 1792, 1836}
-CONFLICTS = {1020, 1205, 1213}  # record changed, lock wait timeout, deadlock (Galera's certification too)
+# Threads that read, and as many that write; on SQLite one at a time writes. Seconds to connect, for an answer of MySQL,
+# for SQLite's lock and for a connection of the pool; after which nothing that waits is begun, and no write committed.
+THREADS, TIMEOUT, DEADLINE = 8, 3, 5
+# Of MySQL's errors. Conflicts are: record changed, lock wait timeout, deadlock (Galera's certification too)
+READ_ONLY, CONFLICTS = {1290, 1792, 1836}, {1020, 1205, 1213}
 
 
 # The database cannot do this now, for this reason; nothing was written.
@@ -84,8 +89,7 @@ def set_pragmas(connection: Any, _: object) -> None:
 
 
 engine = make_engine(os.environ.get("DATABASE_URL") or f"sqlite:///{os.path.dirname(__file__)}/blog.db")
-SQLITE = engine.dialect.name == "sqlite"
-MEMORY = engine.url.database in {None, "", ":memory:"}
+SQLITE, MEMORY = engine.dialect.name == "sqlite", engine.url.database in {None, "", ":memory:"}
 if hasattr(os, "register_at_fork") and not MEMORY:
     os.register_at_fork(before=engine.dispose)  # nothing that is open crosses a fork
 inodes: set[int] = set()  # that SQLite's file has had, 0 for none
@@ -100,46 +104,47 @@ def check_file(*_: object) -> None:
         raise Unavailable(f"{file} was deleted or replaced: restart the service")
 
 
-TABLE = {"sqlite_autoincrement": True, "mysql_engine": "InnoDB", "mysql_collate": "utf8mb4_bin"}
+Time = Annotated[int, mapped_column(comment="milliseconds since 1970, UTC")]
 
 
-# Ids are never used twice. Times are milliseconds since the epoch, UTC: exact on every database.
 class Base(DeclarativeBase):
     type_annotation_map: ClassVar = {int: sa.BigInteger().with_variant(sa.Integer, "sqlite")}
-    __table_args__: Any = TABLE
+    __table_args__: Any = ({"sqlite_autoincrement": True, "mysql_engine": "InnoDB", "mysql_collate": "utf8mb4_bin"},)
 
-    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-1)
+    id: Mapped[int] = mapped_column(primary_key=True, sort_order=-1, comment="never used twice")
 
 
 class User(Base):
     __tablename__ = "users"
 
-    email: Mapped[str] = mapped_column(sa.String(254), unique=True)
-    password_hash: Mapped[str] = mapped_column(sa.String(255))
-    posts_version: Mapped[int] = mapped_column(default=0)  # goes up with each write of the account's posts
-    created_at: Mapped[int]
+    email: Mapped[str] = mapped_column(sa.String(254), unique=True, comment="in lower case")
+    password_hash: Mapped[str] = mapped_column(sa.String(255), comment="scrypt, log2(N), r, p, salt and key in Base64")
+    posts_version: Mapped[int] = mapped_column(default=0, comment="goes up with each write of the account's posts")
+    created_at: Mapped[Time]
 
 
 class Token(Base):
     __tablename__ = "tokens"
-    __table_args__ = (sa.Index("ix_tokens_end", "user_id", "expires_at"), TABLE)
 
     user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"))
-    digest: Mapped[str] = mapped_column(sa.CHAR(64), unique=True)  # SHA-256, hex; the token itself is nowhere
-    created_at: Mapped[int]
-    expires_at: Mapped[int]
+    digest: Mapped[str] = mapped_column(sa.CHAR(64), unique=True, comment="SHA-256 of the token, in hex")
+    created_at: Mapped[Time]
+    expires_at: Mapped[Time]
 
 
 class Post(Base):
     __tablename__ = "posts"
-    __table_args__ = (sa.Index("ix_posts_list", "user_id", "id", "size", "status"), TABLE)
 
     user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"))
-    size: Mapped[int]  # of the text, in UTF-8 bytes
-    status: Mapped[str] = mapped_column(sa.String(9))
-    created_at: Mapped[int]
-    updated_at: Mapped[int]
+    size: Mapped[int] = mapped_column(comment="of the text, in bytes of UTF-8")
+    status: Mapped[str] = mapped_column(sa.String(9), comment="published or draft")
+    created_at: Mapped[Time]
+    updated_at: Mapped[Time]
     text: Mapped[str] = mapped_column(sa.Text().with_variant(MEDIUMTEXT(), "mysql"))
+
+
+sa.Index("ix_tokens_end", Token.user_id, Token.expires_at)
+sa.Index("ix_posts_list", Post.user_id, Post.id, Post.size, Post.status)
 
 
 # Make the tables that are missing. Safe when processes start together; a failure ends the start.
@@ -176,8 +181,8 @@ def check_shape() -> None:
 # create_tables  makes the tables before the service starts
 hooks = SimpleNamespace(on_token=[], on_account=[], on_post=[], layers=[], once=None, create_tables=create_tables)
 
-readers = ThreadPoolExecutor(THREADS, "reader")
-hashers = ThreadPoolExecutor(os.cpu_count(), "hasher")  # one hash a core
+# One hash a core.
+readers, hashers = ThreadPoolExecutor(THREADS, "reader"), ThreadPoolExecutor(os.cpu_count(), "hasher")
 writers = ThreadPoolExecutor(1 if SQLITE else THREADS, "writer")
 locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
@@ -194,8 +199,8 @@ async def in_thread(executor: Executor, patience: float, function: Callable[...,
     return await asyncio.get_running_loop().run_in_executor(executor, begin)
 
 
-# Call what reads the database.
-read = partial(in_thread, readers, DEADLINE)
+# Call what reads the database; and what hashes a password, which waits at most 30 seconds for a core.
+read, in_hasher = partial(in_thread, readers, DEADLINE), partial(in_thread, hashers, 30)
 
 
 # Run `work` in a transaction of its own, in a thread; what it returns is durable, what it raises rolls back. Of all
@@ -235,7 +240,6 @@ def commit(connection: sa.Connection, deadline: float) -> None:
         raise Unavailable("it took too long, and was rolled back")
     try:
         connection.commit()
-    except sa.exc.DBAPIError as error:
+    except sa.exc.DBAPIError as e:
         connection.invalidate()  # SQLAlchemy does not roll back, and the next to get it would commit this, too
-        lost = f"during COMMIT, so it may have been written: {reason(error)}"
-        raise (CommitLost(lost) if error.connection_invalidated else error) from None
+        raise (CommitLost(f"COMMIT may have been written: {reason(e)}") if e.connection_invalidated else e) from None

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -37,8 +37,10 @@ Email = Annotated[str, AfterValidator(normalize_email), EMAIL]
 Password = Annotated[str, PASSWORD, AfterValidator(check_length)]
 Status = Literal["published", "draft"]
 MAX_ID = 2**63 - 1
-Id = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(check_digits)]
-Limit = Annotated[int, Field(ge=1, le=1000), BeforeValidator(check_digits)]
+# In OpenAPI, or generated clients have 32 bits. It says the maximum, too, which as a number JavaScript would round up.
+INT64: Any = {"type": "integer", "format": "int64"}
+Id = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(check_digits), WithJsonSchema(INT64 | {"minimum": 1})]
+Limit = Annotated[int, Field(ge=1, le=1000, json_schema_extra=INT64), BeforeValidator(check_digits)]
 
 
 # A misspelt field is an error: `stauts` would publish a draft. All are told as one, or 98,000 would be as many errors,
@@ -60,15 +62,17 @@ class Credentials(Input):
     password: Password
 
 
-class NewPost(Input):
+# Defaults are factories, which OpenAPI does not show: with `default` TypeScript's clients would have to send a status,
+# with None as one generators lose the bounds.
+class PostInput(Input):
     text: Annotated[str, Field(min_length=1, description="Kept byte for byte", examples=["Hello, world"])]
-    status: Status = "published"
+    status: Annotated[Status, Field(default_factory=lambda: "published", description="`published` if none is sent")]
 
 
 class ListQuery(Input):
-    status: Annotated[Status | None, Field(description="only these")] = None
-    limit: Annotated[Limit | None, Field(description="the most that a page has")] = None
-    before: Annotated[Id | None, Field(description="only posts older than this postID")] = None
+    status: Annotated[Status, Field(default_factory=str, description="only these")]
+    limit: Annotated[Limit, Field(default_factory=int, description="the most that a page has")]
+    before: Annotated[Id, Field(default_factory=lambda: MAX_ID, description="only posts older than this postID")]
 
 
 # RFC 6749 section 5.1. Extras may add fields.
@@ -77,17 +81,17 @@ class AccessToken(BaseModel):
 
     access_token: str
     token_type: Literal["bearer"]
-    expires_in: Annotated[int, Field(description="seconds")]
+    expires_in: Annotated[int, Field(description="seconds", examples=[86400], json_schema_extra=INT64)]
 
 
 class PostCreated(BaseModel):
-    postID: int
+    postID: Annotated[int, Field(examples=[1], json_schema_extra=INT64)]
 
 
 class Post(BaseModel):
     model_config = ConfigDict(from_attributes=True, val_temporal_unit="milliseconds")
 
-    postID: Annotated[int, Field(validation_alias="id")]
+    postID: Annotated[int, Field(validation_alias="id", examples=[1], json_schema_extra=INT64)]
     text: str
     status: Status
     createdAt: Annotated[datetime, Field(validation_alias="created_at")]

@@ -79,6 +79,19 @@ def test_any_two_extras_work_together_in_either_order_and_all_of_them_do(tmp_pat
     assert done.returncode == 0, done.stderr
 
 
+OPERATIONS = """
+    add_post change_password delete_account delete_post delete_session edit_post export_data find_posts get_post get_posts
+    list_sessions livez log_out log_out_everywhere login readyz refresh_token signup
+"""
+
+
+def test_with_all_extras_on_each_operation_has_a_name_of_its_own_in_openapi() -> None:
+    with new_database() as url, serve(url, EXTRAS=",".join(MODULES), CORS_ORIGINS="https://a.example") as server:
+        paths = server.get("/openapi.json").json()["paths"]
+    names = [operation["operationId"] for path in paths.values() for operation in path.values()]
+    assert sorted(names) == OPERATIONS.split()
+
+
 @pytest.mark.parametrize(
     ("setting", "home", "livez"),
     [(None, 200, 404), ("+health", 200, 200), ("+", 200, 404), (" health , ", 307, 200), ("", 307, 404)],

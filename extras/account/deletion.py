@@ -19,7 +19,7 @@ class Farewell(schemas.Input):
     password: schemas.Password
 
 
-router = APIRouter(route_class=core.Route)
+router = APIRouter(route_class=core.Route, tags=["Account"])
 
 
 def remove_some_posts(connection: Connection, user_id: int) -> bool:
@@ -40,7 +40,7 @@ def remove_account(connection: Connection, user_id: int) -> None:
     "/deleteAccount",
     status_code=204,
     summary="Delete your account, with all that it holds",
-    responses=core.refusals(400, 401) | WRONG_PASSWORD,
+    responses=core.answers(400, 401, 413) | WRONG_PASSWORD,
 )
 async def delete_account(body: Farewell, user: CurrentUser) -> None:
     """At once, and for good."""

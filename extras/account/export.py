@@ -31,7 +31,7 @@ class Export(BaseModel):
     posts: list[schemas.Post]
 
 
-router = APIRouter(route_class=core.Route)
+router = APIRouter(route_class=core.Route, tags=["Account"])
 
 
 def read_owner(user_id: int) -> Owner | None:
@@ -41,7 +41,10 @@ def read_owner(user_id: int) -> Owner | None:
 
 
 @router.get(
-    "/exportData", summary="Download all that is held about you", response_model=Export, responses=core.refusals(401)
+    "/exportData",
+    summary="Download all that is held about you",
+    response_model=Export,
+    responses={200: {"headers": {"Content-Disposition": core.STR}}, **core.answers(401)},
 )
 async def export_data(user: CurrentUser) -> Response:
     """But for the password's hash and the tokens' digests."""
@@ -49,7 +52,7 @@ async def export_data(user: CurrentUser) -> Response:
     if not owner:
         raise auth.unauthorized("The account is gone.", "invalid_token")
     headers = {"Content-Disposition": 'attachment; filename="posts-export.json"', "Cache-Control": "no-store"}
-    page = await read(core.page_of_posts, user.id, user.posts_version, None, core.PAGE_POSTS, schemas.MAX_ID)
+    page = await read(core.page_of_posts, user.id, user.posts_version, "", core.PAGE_POSTS, schemas.MAX_ID)
     return StreamingResponse(stream_export(user, owner, sessions, page), 200, headers, "application/json")
 
 
@@ -57,6 +60,6 @@ async def stream_export(
     user: auth.Account, owner: Owner, sessions: list[SessionOut], page: core.Page
 ) -> AsyncIterator[bytes | memoryview]:
     yield b'{"account":%b,"sessions":%b,"posts":' % (owner.model_dump_json().encode(), SESSIONS.dump_json(sessions))
-    async for part in core.in_pieces(page, user, None):
+    async for part in core.in_pieces(page, user, ""):
         yield part
     yield b"}"

@@ -25,7 +25,7 @@ WRONG_PASSWORD: dict[int | str, dict[str, Any]] = {
     403: {"description": "The password is wrong", "model": schemas.Refusal}
 }
 
-router = APIRouter(route_class=core.Route)
+router = APIRouter(route_class=core.Route, tags=["Account"])
 
 
 def find_hash(user_id: int) -> str:
@@ -36,7 +36,7 @@ def find_hash(user_id: int) -> str:
 async def confirm(user: auth.Account, password: str) -> str:
     """The hash of the account's password; 403 if that is another."""
     old_hash = await read(find_hash, user.id)
-    if not await auth.in_hasher(auth.check_password, password, old_hash):
+    if not await models.in_hasher(auth.check_password, password, old_hash):
         log.warning("wrong password account=%d", user.id)
         raise HTTPException(403, "The password is wrong.")
     return old_hash
@@ -61,14 +61,14 @@ def replace_password(connection: Connection, user: auth.Account, old_hash: str, 
     "/changePassword",
     status_code=204,
     summary="Change your password",
-    responses=core.refusals(400, 401) | WRONG_PASSWORD,
+    responses=core.answers(400, 401, 413) | WRONG_PASSWORD,
 )
 async def change_password(body: NewPassword, user: CurrentUser) -> None:
     """Your other sessions end, this one stays."""
     old_hash = await confirm(user, body.current_password)
     same = auth.opaque_string(body.new_password) == auth.opaque_string(body.current_password)
     # With another hash of the same password, a login that has just checked it would find it changed.
-    new_hash = old_hash if same else await auth.in_hasher(auth.hash_password, body.new_password)
+    new_hash = old_hash if same else await models.in_hasher(auth.hash_password, body.new_password)
     while await write(lambda tx: end_others(tx, user), user.id):  # in steps, and few are left for the last
         pass
     if not await write(lambda tx: replace_password(tx, user, old_hash, new_hash), user.id):

@@ -21,12 +21,10 @@ from .tables import GRACE, RefreshToken, Session
 
 
 class Trade(schemas.Input):
-    refresh_token: Annotated[str, Field(min_length=1, max_length=128, repr=False)]
+    refresh_token: Annotated[
+        str, Field(min_length=1, max_length=128, repr=False, examples=["the refresh_token of /login"])
+    ]
 
-
-UNTRADED: dict[int | str, dict[str, Any]] = {
-    401: {"description": "The refresh token is unknown, used or expired", "model": schemas.Refusal}
-}
 
 router = APIRouter(route_class=core.Route)
 
@@ -113,8 +111,10 @@ def trade(connection: Connection, shown: str) -> dict[str, Any] | str | ShownAga
         traded.reset(context)
 
 
-@router.post("/refreshToken", summary="Trade a refresh token for a new pair", responses=core.refusals(400) | UNTRADED)
-async def refresh(body: Trade, response: Response) -> schemas.AccessToken:
+@router.post(
+    "/refreshToken", summary="Trade a refresh token for a new pair", responses=core.answers(400, 401, 413), **core.OPEN
+)
+async def refresh_token(body: Trade, response: Response) -> schemas.AccessToken:
     """It is good for one trade. Shown again later, it ends its session, as it may have been stolen."""
     shown = auth.digest(body.refresh_token)
     try:

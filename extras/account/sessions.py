@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Response
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy import Connection, Select, bindparam, delete, or_, select, update
 
 import app as core
@@ -21,7 +21,7 @@ from .tables import GRACE, RefreshToken, Session
 class SessionOut(BaseModel):
     model_config = ConfigDict(val_temporal_unit="milliseconds")
 
-    sessionID: int
+    sessionID: Annotated[int, Field(examples=[1], json_schema_extra=schemas.INT64)]
     createdAt: datetime
     lastUsedAt: datetime
     expiresAt: datetime
@@ -35,7 +35,7 @@ NO_SESSION: dict[int | str, dict[str, Any]] = {
 
 AT_ONCE = 1000  # rows of a table that one transaction deletes
 
-router = APIRouter(route_class=core.Route)
+router = APIRouter(route_class=core.Route, tags=["Account"])
 
 
 LIVE_TOKENS = (  # the others' access tokens have expired with the grace
@@ -120,14 +120,14 @@ def read_sessions(user: auth.Account) -> list[SessionOut]:
     )
 
 
-@router.post("/logout", status_code=204, summary="End this session", responses=core.refusals(401))
+@router.post("/logout", status_code=204, summary="End this session", responses=core.answers(401))
 async def log_out(user: CurrentUser) -> None:
     """Its access tokens and its refresh token are good no more."""
     await write(lambda tx: end_current(tx, user), user.id)
     log.info("logout account=%d", user.id)
 
 
-@router.post("/logoutAll", status_code=204, summary="End all your sessions", responses=core.refusals(401))
+@router.post("/logoutAll", status_code=204, summary="End all your sessions", responses=core.answers(401))
 async def log_out_everywhere(user: CurrentUser) -> None:
     """This one too."""
     while await write(lambda tx: end_some(tx, user.id), user.id):
@@ -135,7 +135,7 @@ async def log_out_everywhere(user: CurrentUser) -> None:
     log.info("logoutAll account=%d", user.id)
 
 
-@router.get("/sessions", summary="List your sessions, newest first", responses=core.refusals(401))
+@router.get("/sessions", summary="List your sessions, newest first", responses=core.answers(401))
 async def list_sessions(user: CurrentUser, response: Response) -> list[SessionOut]:
     """One for each signup or login that is still good; `current` is the one that asks."""
     response.headers["Cache-Control"] = "no-store"
@@ -143,7 +143,7 @@ async def list_sessions(user: CurrentUser, response: Response) -> list[SessionOu
 
 
 @router.delete(
-    "/sessions/{sessionID}", status_code=204, summary="End a session", responses=core.refusals(401) | NO_SESSION
+    "/sessions/{sessionID}", status_code=204, summary="End a session", responses=core.answers(401) | NO_SESSION
 )
 async def delete_session(
     sessionID: Annotated[schemas.Id, Path(openapi_examples={"the first": {"value": 1}})],

@@ -147,7 +147,7 @@ def miss(server: str, short: bool) -> list[Row]:
             before: int | None = MAX_ID
             parts = []
             while before:
-                part, before = app.page_of_posts.__wrapped__(1, 0, None, app.PAGE_POSTS, before)
+                part, before = app.page_of_posts.__wrapped__(1, 0, "", app.PAGE_POSTS, before)
                 parts.append(part)
             return b",".join(parts)
 

@@ -36,9 +36,10 @@ import schemas
 from auth import CurrentUser, log
 from models import Post, read, write
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
+CHANGED: dict[int | str, dict[str, Any]] = {
     412: {"description": "The post has changed since the version of `If-Match`", "model": schemas.Refusal}
 }
+VERSIONED: dict[int | str, dict[str, Any]] = {200: {"headers": {"ETag": core.STR}}}
 
 
 class Edit(schemas.Input):
@@ -74,7 +75,7 @@ def find_post(connection: Connection, user_id: int, post_id: int, tags: set[str]
     return post
 
 
-def edit_post(connection: Connection, user_id: int, post_id: int, edit: schemas.Input, tags: set[str]) -> VersionedPost:
+def change_post(connection: Connection, user_id: int, post_id: int, edit: Edit, tags: set[str]) -> VersionedPost:
     post = find_post(connection, user_id, post_id, tags)
     values = {"text": post.text, "status": post.status, **edit.model_dump(exclude_unset=True)}
     size = len(values["text"].encode())
@@ -99,14 +100,15 @@ def document(app: FastAPI) -> None:
     def with_version() -> dict[str, Any]:
         schema = openapi()
         post = schema["components"]["schemas"]["Post"]
-        post["properties"]["version"] = {"type": "integer", "title": "Version", "description": "for `If-Match`"}
+        post["properties"]["version"] = schemas.INT64 | {"title": "Version", "description": "for `If-Match`"}
         post["required"] = sorted({*post["required"], "version"})
         return schema
 
     app.openapi = with_version  # type: ignore[method-assign]
 
 
-IfMatch = Annotated[str | None, Header(description='`"VERSION"`: only if the post still has it')]
+VERSION = '`"VERSION"`: only if the post still has it'
+IfMatch = Annotated[str, Header(alias="If-Match", default_factory=str, description=VERSION)]
 
 
 def tags_of(request: Request) -> set[str]:
@@ -119,29 +121,30 @@ def answer(post: VersionedPost) -> Response:
     return Response(post.model_dump_json(), 200, headers, "application/json")
 
 
-router = APIRouter(route_class=core.Route)
+router = APIRouter(route_class=core.Route, tags=["Posts"])
 
 
 @router.put(
     "/editPost/{postID}",
     summary="Change a post",
     response_model=schemas.Post,
-    responses=core.refusals(400, 401, 404) | REFUSALS,
+    responses=VERSIONED | core.answers(400, 401, 404, 413) | CHANGED,
     max_body_size=core.POST_BODY,
 )
-async def edit_post_by_id(
-    postID: core.PostId, edit: Edit, user: CurrentUser, request: Request, if_match: IfMatch = None
-) -> Response:
+async def edit_post(postID: core.PostId, edit: Edit, user: CurrentUser, request: Request, _: IfMatch) -> Response:
     """Its text, its status or both. Somebody else's post is as unknown as one that never was."""
-    post = await write(lambda tx: edit_post(tx, user.id, postID, edit, tags_of(request)), user.id)
+    post = await write(lambda tx: change_post(tx, user.id, postID, edit, tags_of(request)), user.id)
     log.info("editPost account=%d post=%d", user.id, postID)
     return answer(post)
 
 
 @router.get(
-    "/getPost/{postID}", summary="Get a post", response_model=schemas.Post, responses=core.refusals(304, 401, 404)
+    "/getPost/{postID}",
+    summary="Get a post",
+    response_model=schemas.Post,
+    responses=VERSIONED | core.answers(304, 401, 404),
 )
-async def get_post(postID: core.PostId, user: CurrentUser, request: Request) -> Response:
+async def get_post(postID: core.PostId, user: CurrentUser, request: Request, _: core.IfNoneMatch) -> Response:
     """Its ETag is its version, for If-Match."""
     rows = await read(models.fetch, select(Post).where(Post.id == postID, Post.user_id == user.id))
     if not rows:
@@ -157,9 +160,9 @@ async def get_post(postID: core.PostId, user: CurrentUser, request: Request) -> 
     "/deletePost/{postID}",
     status_code=204,
     summary="Delete a post",
-    responses=core.refusals(401, 404) | REFUSALS,
+    responses=core.answers(401, 404) | CHANGED,
 )
-async def delete_post(postID: core.PostId, user: CurrentUser, request: Request, if_match: IfMatch = None) -> None:
+async def delete_post(postID: core.PostId, user: CurrentUser, request: Request, _: IfMatch) -> None:
     """Somebody else's post is as unknown as one that never was."""
     await write(lambda tx: remove_post(tx, user.id, postID, tags_of(request)), user.id)
     log.info("deletePost account=%d post=%d", user.id, postID)

@@ -168,9 +168,13 @@ def test_the_list_is_cut_into_pages_by_the_new_sizes(server: Server, ada: dict[s
 
 def test_openapi_shows_the_version_and_the_header(server: Server) -> None:
     schema = server.get("/openapi.json").json()
-    assert "version" in schema["components"]["schemas"]["Post"]["required"]
-    put = schema["paths"]["/editPost/{postID}"]["put"]
-    assert "If-Match" in {parameter["name"].title() for parameter in put["parameters"]}
+    post = schema["components"]["schemas"]["Post"]
+    assert "version" in post["required"]
+    assert post["properties"]["version"]["format"] == "int64"  # milliseconds take more than 32 bits
+    put, get = schema["paths"]["/editPost/{postID}"]["put"], schema["paths"]["/getPost/{postID}"]["get"]
+    assert "If-Match" in {parameter["name"] for parameter in put["parameters"]}
+    assert "If-None-Match" in {parameter["name"] for parameter in get["parameters"]}
+    assert put["responses"]["200"]["headers"].keys() == get["responses"]["304"]["headers"].keys() == {"ETag"}
     assert {"200", "400", "401", "404", "412", "413", "422", "503"} <= put["responses"].keys()
 
 

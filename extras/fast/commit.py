@@ -20,7 +20,7 @@ BUDGET = 0.5  # seconds after which a transaction takes in no more
 
 class Write(NamedTuple):
     user_id: int
-    post: schemas.NewPost
+    post: schemas.PostInput
     key: str  # of `idempotency`, "" for none
 
 

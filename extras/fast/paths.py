@@ -112,7 +112,7 @@ def json_headers(body: bytes) -> Headers:
 
 def cached_page(account: Account) -> bytes | None:
     """The whole list, if it is in the cache and goes out in one piece."""
-    key = core.page_of_posts.cache_key(account.id, account.posts_version, None, core.PAGE_POSTS, schemas.MAX_ID)
+    key = core.page_of_posts.cache_key(account.id, account.posts_version, "", core.PAGE_POSTS, schemas.MAX_ID)
     try:
         with core.page_of_posts.cache_lock or nullcontext():
             page, following = core.pages[key]
@@ -151,7 +151,7 @@ def key_of(headers: dict[bytes, bytes]) -> str | None:
     return match[2].decode() if match else None
 
 
-async def read_post(receive: Receive) -> tuple[list[Message], schemas.NewPost | None]:
+async def read_post(receive: Receive) -> tuple[list[Message], schemas.PostInput | None]:
     """What was read, and the post, if it is one."""
     messages = [await receive()]
     size = len(messages[0].get("body", b""))
@@ -160,7 +160,7 @@ async def read_post(receive: Receive) -> tuple[list[Message], schemas.NewPost | 
         size += len(messages[-1].get("body", b""))
     try:
         body = b"".join(message["body"] for message in messages)
-        return messages, schemas.NewPost.model_validate(json.loads(body.decode()) if body.startswith(b"{") else None)
+        return messages, schemas.PostInput.model_validate(json.loads(body.decode()) if body.startswith(b"{") else None)
     except (KeyError, ValueError, RecursionError):  # the client is gone, or FastAPI will find the same
         return messages, None
 

@@ -46,6 +46,7 @@ import models
 import schemas
 
 PATIENCE = 1  # seconds for the database to answer
+RETRY_AFTER = {"Retry-After": {"schema": schemas.INT64, "description": "seconds"}}
 FAULTS = {
     "database": "the database does not answer",
     "schema": "the database lacks a table or a column",
@@ -125,9 +126,10 @@ def setup(app: FastAPI) -> None:
         yield
         signal.signal(signal.SIGTERM, stop_server)
 
+    app.openapi_tags = [*(app.openapi_tags or []), {"name": "Health", "description": "For load balancers"}]
     router = APIRouter(lifespan=lifespan, tags=["Health"])
 
-    @router.get("/livez", summary="Is the process alive?")
+    @router.get("/livez", summary="Is the process alive?", openapi_extra={"security": []})
     async def livez() -> Health:
         return Health(status="alive")
 
@@ -135,7 +137,8 @@ def setup(app: FastAPI) -> None:
         "/readyz",
         summary="May it be sent requests?",
         response_model=Health,
-        responses={503: {"description": "Not ready, and why", "model": NotReady}},
+        responses={503: {"description": "Not ready, and why", "model": NotReady, "headers": RETRY_AFTER}},
+        openapi_extra={"security": []},
     )
     async def readyz() -> Health | JSONResponse:
         fault = "terminating" if terminating.is_set() else await find_fault_soon()

@@ -48,7 +48,7 @@ def test_probes_below_a_root_path_are_not_in_it_either(url: str) -> None:
 def test_probes_stand_in_a_section_of_their_own_in_openapi(server: Server) -> None:
     paths = server.get("/openapi.json").json()["paths"]
     assert paths["/livez"]["get"]["tags"] == paths["/readyz"]["get"]["tags"] == ["Health"]
-    assert "tags" not in paths["/getPosts"]["get"]
+    assert paths["/getPosts"]["get"]["tags"] == ["Posts"]
 
 
 def test_a_missing_column_or_table_is_not_ready_but_alive() -> None:

@@ -22,7 +22,7 @@ KEY_USED = {
     "msg": "This key was sent with another post: take a new key for each post",
 }
 
-Write = tuple[int, schemas.NewPost, str]  # the account's id, the post and its key, "" for none
+Write = tuple[int, schemas.PostInput, str]  # the account's id, the post and its key, "" for none
 Result = int | Exception | None  # the new post's id, what refuses it, or None if it is not written here
 
 
@@ -43,7 +43,7 @@ class Replay(Exception):
         self.post_id = post_id
 
 
-def claim(user_id: int, post: schemas.NewPost, key: str) -> Claim | None:
+def claim(user_id: int, post: schemas.PostInput, key: str) -> Claim | None:
     """Digests of the account with its key, and of what the body means."""
     if not key:
         return None
@@ -97,7 +97,7 @@ def keep(connection: Connection, keys: list[Kept], over: list[int]) -> None:
     connection.exec_driver_sql(KEEP + ", ".join([row] * len(keys)), tuple(chain.from_iterable(keys)))
 
 
-def write_once(connection: Connection, user_id: int, post: schemas.NewPost, key: str) -> int:
+def write_once(connection: Connection, user_id: int, post: schemas.PostInput, key: str) -> int:
     """The new post's id, in a transaction of its own; raises what refuses it, or its Replay."""
     core.raise_version(connection, user_id)  # locks the account; a Replay rolls it back
     write: Callable[[Write], int] = lambda each: core.write_post(connection, *each[:2])  # noqa: E731

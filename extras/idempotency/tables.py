@@ -4,15 +4,15 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 import models
-from models import User
+from models import Time, User
 
 
 class Key(models.Base):
     __tablename__ = "idempotency_keys"
-    __table_args__ = (sa.UniqueConstraint("user_id", "digest"), models.TABLE)
+    __table_args__ = (sa.UniqueConstraint("user_id", "digest"), *models.Base.__table_args__)
 
     user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"))
     digest: Mapped[bytes] = mapped_column(sa.BINARY(32))  # SHA-256 of account and key; the key itself is nowhere
     body: Mapped[bytes] = mapped_column(sa.BINARY(32))  # of what was posted, with the key, or it could be guessed
     post_id: Mapped[int]  # which may be gone
-    expires_at: Mapped[int]
+    expires_at: Mapped[Time]

@@ -4,7 +4,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
+import app as core
+
 from .middleware import BY_ADDRESS
+
+RATES = {"RateLimit": core.STR, "RateLimit-Policy": core.STR}
 
 
 def document(app: FastAPI, quota: bool) -> None:
@@ -17,12 +21,15 @@ def document(app: FastAPI, quota: bool) -> None:
         for path, operations in schema["paths"].items():
             for operation in operations.values():
                 answers = operation["responses"]
-                if path in BY_ADDRESS or "security" in operation:
-                    answers["429"] = {"description": "Too many: try again after `Retry-After` seconds"} | {
-                        "content": content
-                    }
                 if quota and path in {"/addPost", "/editPost/{postID}"}:
                     answers["403"] = {"description": "Your quota is used up", "content": content}
+                if path in BY_ADDRESS or operation.get("security"):
+                    answers["429"] = {"description": "Too many: try again after `Retry-After` seconds"} | {
+                        "content": content,
+                        "headers": {"Retry-After": core.SECS},
+                    }
+                    for answer in answers.values():
+                        answer["headers"] = answer.get("headers", {}) | RATES
         return schema
 
     app.openapi = with_refusals  # type: ignore[method-assign]

@@ -162,7 +162,9 @@ def test_a_body_that_is_too_large_or_streamed_is_as_ever(server: Server) -> None
 
 def test_openapi_says_so(server: Server) -> None:
     paths = server.get("/openapi.json").json()["paths"]
-    assert all("429" in operation["responses"] for each in paths.values() for operation in each.values())
+    for operation in (operation for each in paths.values() for operation in each.values()):
+        assert operation["responses"]["429"]["headers"].keys() == {"Retry-After", "RateLimit", "RateLimit-Policy"}
+        assert all(answer["headers"].keys() >= {"RateLimit"} for answer in operation["responses"].values())
 
 
 def test_probes_are_never_limited(url: str) -> None:

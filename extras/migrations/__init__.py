@@ -11,6 +11,7 @@ after each update of the code, before the new code starts:
     Will assume non-transactional DDL.
     Running upgrade  -> 0001, The first tables
     Running upgrade 0001 -> 0002, Tokens and sessions are found by their end
+    Running upgrade 0002 -> 0003, What the columns mean, for those who look into the database
 
 `EXTRAS=migrations` does this at each start, in place of `create_tables()`, which makes missing tables and never alters
 one. Workers and hosts that start together take turns. A database that newer code has upgraded is left as it is, with a
@@ -19,7 +20,7 @@ warning, so that old code can go on beside the new. `DATABASE_URL=sqlite://` has
 To change the schema
 --------------------
 1. Change the models, of the core or of an extra.
-2. `alembic -c extras/migrations/alembic.ini revision --autogenerate --rev-id 0003 -m "what it does"`, and read and mend
+2. `alembic -c extras/migrations/alembic.ini revision --autogenerate --rev-id 0004 -m "what it does"`, and read and mend
    what it wrote in `versions/`. Its work is guarded by `lacks`:
 
        def upgrade() -> None:
@@ -32,12 +33,13 @@ To change the schema
    an extra needs a revision only when it alters a table that it has published.
 3. `pytest extras/migrations` compares the result with `create_tables()`, on each kind of database.
 
-`example/` holds a second revision that rebuilds the table of accounts, which the tests run up and down. With SQLite,
+`example/` holds one more revision that rebuilds the table of accounts, which the tests run up and down. With SQLite,
 `op.batch_alter_table` copies a table: pass `table_kwargs={"sqlite_autoincrement": True}`. Foreign keys are off
 meanwhile and checked at the end, ids of deleted rows stay used, and a failure leaves all as it was.
 
-For MySQL: a revision waits 10 s for a table that is in use, and then fails rather than hold up all requests. One
-upgrade of a database runs at a time; another waits up to an hour.
+For MySQL: of a column that is altered all must be said again, `existing_comment` too. A revision waits 10 s for a table
+that is in use, and then fails rather than hold up all requests. One upgrade of a database runs at a time; another waits
+up to an hour.
 """
 
 import logging

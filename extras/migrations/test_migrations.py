@@ -105,7 +105,7 @@ def outside(tmp_path: Path) -> dict[str, str]:
 def example(tmp_path: Path) -> Path:
     """An alembic.ini whose history goes on with the example."""
     folder = shutil.copytree(FOLDER, tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(FOLDER / "example/0003_names.py", folder / "versions")
+    shutil.copy(FOLDER / "example/0004_names.py", folder / "versions")
     ini = folder / "alembic.ini"
     ini.write_text(ini.read_text().replace("%(here)s/../..", str(ROOT)))
     return ini
@@ -159,7 +159,19 @@ def test_a_database_made_by_create_tables_is_adopted_with_its_data(url: str) -> 
     before = schema(url), data(url)
     alembic(url, "upgrade", "head")
     assert (schema(url), data(url)) == before
-    assert query(url, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert query(url, "SELECT version_num FROM alembic_version") == [("0003",)]
+
+
+def test_a_database_from_before_the_comments_gets_those_that_create_tables_makes(url: str) -> None:
+    create_tables(url, EXTRAS="account")
+    add_data(url)
+    before = schema(url), data(url)
+    assert ("milliseconds since 1970, UTC" in str(before)) == MYSQL
+    alembic(url, "upgrade", "head")
+    alembic(url, "downgrade", "0001")
+    assert "1970" not in str(schema(url))
+    alembic(url, "upgrade", "head")
+    assert (schema(url), data(url)) == before
 
 
 def test_a_second_revision_goes_up_and_down_with_data_in_place(url: str, example: Path) -> None:
@@ -208,7 +220,7 @@ def test_deleting_an_account_still_deletes_its_rows_after_a_revision(url: str, e
 
 def test_a_revision_that_was_applied_but_not_noted_is_run_again_in_peace(url: str, example: Path) -> None:
     alembic(url, "upgrade", "head", ini=example)
-    query(url, "UPDATE alembic_version SET version_num = '0002'")
+    query(url, "UPDATE alembic_version SET version_num = '0003'")
     before = schema(url)
     alembic(url, "upgrade", "head", ini=example)
     assert schema(url) == before
@@ -219,7 +231,7 @@ def test_a_revision_that_fails_leaves_all_as_it_was(url: str, example: Path) -> 
     create_tables(url)
     add_data(url)
     before = schema(url), data(url)
-    revision = example.parent / "versions/0003_names.py"
+    revision = example.parent / "versions/0004_names.py"
     revision.write_text(
         revision.read_text().replace("\n\ndef downgrade", "    op.execute('nonsense')\n\n\ndef downgrade")
     )
@@ -232,7 +244,7 @@ def test_upgrades_at_the_same_moment_take_turns(url: str, example: Path) -> None
     create_tables(url)
     add_data(url)
     before = data(url)
-    revision = example.parent / "versions/0003_names.py"
+    revision = example.parent / "versions/0004_names.py"
     revision.write_text(
         revision.read_text().replace("        with", "        __import__('time').sleep(1)\n        with", 1)
     )
@@ -240,7 +252,7 @@ def test_upgrades_at_the_same_moment_take_turns(url: str, example: Path) -> None
     runs = [subprocess.Popen(command, env=environment(url), stderr=subprocess.PIPE, text=True) for _ in range(4)]
     logs = [run.communicate()[1] for run in runs]
     assert [run.returncode for run in runs] == [0] * 4, logs
-    assert sum("0002 -> 0003" in log for log in logs) == 1
+    assert sum("0003 -> 0004" in log for log in logs) == 1
     assert data(url) == before
 
 
@@ -257,7 +269,7 @@ def test_downgrade_below_the_first_revision_is_refused(url: str) -> None:
 def test_current_and_check_write_nothing(url: str) -> None:
     create_tables(url)
     before = schema(url)
-    assert "0002" not in alembic(url, "current")
+    assert "0003" not in alembic(url, "current")
     assert schema(url) == before
 
 
@@ -265,8 +277,8 @@ def test_as_an_extra_each_start_upgrades_and_workers_take_turns(url: str) -> Non
     with serve(url, "--workers", "4", EXTRAS="migrations") as server:
         headers = server.account()
         assert server.post("/addPost", json={"text": "hi"}, headers=headers).status_code == 201
-        assert server.log.count("schema is now at 0002") == 1
-    assert query(url, "SELECT version_num FROM alembic_version") == [("0002",)]
+        assert server.log.count("schema is now at 0003") == 1
+    assert query(url, "SELECT version_num FROM alembic_version") == [("0003",)]
 
 
 def test_as_an_extra_it_leaves_a_newer_schema_alone(url: str, example: Path) -> None:
@@ -274,7 +286,7 @@ def test_as_an_extra_it_leaves_a_newer_schema_alone(url: str, example: Path) -> 
     before = schema(url)
     with serve(url, EXTRAS="migrations") as server:
         server.account()
-        assert "the schema is at 0003, which is newer than this code" in server.log
+        assert "the schema is at 0004, which is newer than this code" in server.log
     assert schema(url) == before
 
 
@@ -295,7 +307,7 @@ def test_any_password_will_do_that_the_app_takes(url: str) -> None:
             alembic(whose.render_as_string(hide_password=False), "upgrade", "head")
         finally:
             root.execute(sa.text(f"DROP USER {user}@'%'"))
-    assert query(url, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert query(url, "SELECT version_num FROM alembic_version") == [("0003",)]
 
 
 AWAY = "mysql://root:secret@127.0.0.1:1/posts" if MYSQL else "sqlite:////nowhere/blog.db"

@@ -46,7 +46,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
-def next_posts(user_id: int, status: str | None, before: int) -> list[Row[Any]]:
+def next_posts(user_id: int, status: str, before: int) -> list[Row[Any]]:
     """The newest posts before an id, few enough to be looked at in one go; none at the end."""
     mine = [Post.user_id == user_id, Post.id < before, Post.status == (status or Post.status)]
     sizes = models.fetch(select(Post.id, Post.size).where(*mine).order_by(Post.id.desc()).limit(STEP_POSTS))
@@ -59,7 +59,7 @@ def next_posts(user_id: int, status: str | None, before: int) -> list[Row[Any]]:
 
 def find(user_id: int, query: FindQuery) -> tuple[list[Row[Any]], int | None]:
     """The posts found, and the id before which to go on; None at the end."""
-    until, needle, before, size = time.monotonic() + BUDGET, fold(query.text), query.before or schemas.MAX_ID, 0
+    until, needle, before, size = time.monotonic() + BUDGET, fold(query.text), query.before, 0
     found: list[Row[Any]] = []
     while posts := next_posts(user_id, query.status, before):
         for post in posts:
@@ -67,7 +67,7 @@ def find(user_id: int, query: FindQuery) -> tuple[list[Row[Any]], int | None]:
             if needle in fold(post.text):
                 found.append(post)
                 size += post.size
-            if len(found) == query.limit or size > core.PAGE_BYTES:
+            if len(found) == (query.limit or core.PAGE_POSTS) or size > core.PAGE_BYTES:
                 return found, before
         if time.monotonic() > until:
             return found, before
@@ -84,7 +84,7 @@ async def in_turn(user_id: int, query: FindQuery) -> tuple[list[Row[Any]], int |
 router = APIRouter(route_class=core.Route)
 
 
-@router.get("/findPosts", summary="Find posts", response_model=list[schemas.Post], responses=core.refusals(401))
+@router.get("/findPosts", response_model=list[schemas.Post], responses=core.answers(200, 401), tags=["Posts"])
 async def find_posts(request: Request, query: Annotated[FindQuery, Query()], user: CurrentUser) -> Response:
     """Those whose text contains `text`, newest first; `Link` leads on."""
     found, before = await in_turn(user.id, query)
