@@ -15,7 +15,7 @@ from cachetools import TTLCache, cached
 from fastapi import FastAPI, Header, HTTPException, Path, Query, Request, Response, exceptions, routing
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, delete, exc, insert, select, update
+from sqlalchemy import Connection, case, delete, exc, insert, select, update
 from starlette import requests, types
 
 import auth
@@ -65,7 +65,7 @@ class Route(routing.APIRoute):
         return ask_first
 
 
-app = FastAPI(title="Posts", version="1.0.0", max_body_size=OTHER_BODY, redirect_slashes=False)
+app = FastAPI(title="Posts", version="1.0.0", max_body_size=OTHER_BODY, redirect_slashes=False, servers=[{"url": "/"}])
 app.description = "Sign up or log in, then press *Authorize* and paste the `access_token`."
 app.openapi_tags = [{"name": "Account", "description": "Who you are"}, {"name": "Posts", "description": "Your posts"}]
 app.router.generate_unique_id_function = lambda route: route.name  # of which clients make the names of their functions
@@ -73,27 +73,22 @@ app.swagger_ui_parameters = {"persistAuthorization": True}
 app.router.route_class, hooks.post = Route, schemas.Post
 
 
-async def describe(request: Request) -> JSONResponse:
-    return JSONResponse(app.openapi() | {"servers": [{"url": request.scope.get("root_path", "").rstrip("/") or "/"}]})
-
-
-# Behind a proxy's prefix FastAPI's own route would name `/` as a second server.
-app.router.routes[0] = Route("/openapi.json", describe, include_in_schema=False)
-
-
-# After `Upgrade` and CONNECT uvicorn would read a body as the next request: the answer is the last of its connection.
-# Two of Starlette's own answers are not JSON. One that its client does not take is given up.
+# Around all else, the extras' layers too. After `Upgrade` and CONNECT uvicorn would read a body as the next request:
+# the answer is the last of its connection. Two of Starlette's own answers are not JSON. One that its client does not
+# take is given up.
 async def guard(stack: types.ASGIApp, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
     headers, canned = dict(scope.get("headers", [])), None
     switching = b"upgrade" in headers or scope.get("method") == "CONNECT"
-    has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+    if switching and (b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"):
+        stack = StreamingResponse(refuse_body(), 400, {"Content-Length": str(len(SWITCHED))}, "application/json")
 
     async def send_guarded(message: types.Message) -> None:
         nonlocal canned
         if message["type"] == "http.response.start":
             canned = {413: TOO_LARGE, 500: FAILED}.get(message["status"])
-            kept = [(b"content-type", b"application/json")] if canned else message["headers"]
-            message["headers"] = [*kept, *[(b"connection", b"close")] * switching]
+            replaced = {b"content-type", b"content-length"} if canned else ()
+            added = [(b"content-type", b"application/json")] * bool(canned) + [(b"connection", b"close")] * switching
+            message["headers"] = [each for each in message["headers"] if each[0] not in replaced] + added
         elif canned:
             message["body"] = json.dumps(canned).encode()
         try:
@@ -102,9 +97,8 @@ async def guard(stack: types.ASGIApp, scope: types.Scope, receive: types.Receive
         except TimeoutError:
             raise requests.ClientDisconnect from None
 
-    refusal = StreamingResponse(refuse_body(), 400, {"Content-Length": str(len(SWITCHED))}, "application/json")
     with suppress(requests.ClientDisconnect):
-        await (refusal if switching and has_body else stack)(scope, receive, send_guarded)
+        await stack(scope, receive, send_guarded)
 
 
 async def refuse_body() -> AsyncIterator[bytes]:
@@ -160,19 +154,22 @@ async def add_post(post: schemas.PostInput, user: auth.CurrentUser) -> schemas.P
     return schemas.PostCreated(postID=post_id)
 
 
-# First in each transaction that writes an account's posts: it locks the account, and makes its lists old.
-def raise_version(connection: Connection, user_id: int) -> None:
-    newer = update(User).where(User.id == user_id).values(posts_version=User.posts_version + 1)
-    if not connection.execute(newer).rowcount:  # deleted since its token was looked up
+# In each transaction that writes an account's posts, before their number and bytes grow by so many: it locks the
+# account, makes its lists old, and raises what a check of `on_post` raises. Versions are times where they can, so that
+# a database that has lost its last writes, as after a failover, comes to none again.
+def raise_version(connection: Connection, user_id: int, posts: int, size: int) -> None:
+    newer = case((User.posts_version < models.now(), models.now()), else_=User.posts_version + 1)
+    raised = update(User).where(User.id == user_id).values(posts_version=newer)
+    if not connection.execute(raised).rowcount:  # deleted since its token was looked up
         raise auth.unauthorized("The account is gone.", "invalid_token")
-
-
-# The new post's id; raises what a check of `on_post` raises.
-def write_post(connection: Connection, user_id: int, post: schemas.PostInput) -> int:
-    raise_version(connection, user_id)
-    now, size = models.now(), len(post.text.encode())
     for check in hooks.on_post:
-        check(connection, user_id, 1, size)
+        check(connection, user_id, posts, size)
+
+
+# The new post's id.
+def write_post(connection: Connection, user_id: int, post: schemas.PostInput) -> int:
+    now, size = models.now(), len(post.text.encode())
+    raise_version(connection, user_id, 1, size)
     values = {"user_id": user_id, "size": size, "created_at": now, "updated_at": now, **post.model_dump()}
     return connection.execute(insert(Post), values).lastrowid
 
@@ -208,13 +205,15 @@ def tags_of(request: Request, name: str) -> set[str]:
 
 # The page and all that follow; no connection is held while the client reads.
 async def in_pieces(page: Page | None, user: auth.Account, status: str) -> AsyncIterator[bytes]:
-    yield b"["
+    mark = b"["
     while page:
-        posts, older = page
+        posts, older = page  # "[]" if these have been deleted since they were counted
         for start in range(1, len(posts) - 1, PIECE):
-            yield posts[start : min(start + PIECE, len(posts) - 1)]
+            yield mark + posts[start : min(start + PIECE, len(posts) - 1)]
+            mark = b""
+        mark = mark or b","
         page = await read(page_of_posts, user.id, user.posts_version, status, PAGE_POSTS, older) if older else None
-        yield b","[: len(page[0]) - 2] if page else b"]"  # no comma before nothing, if all the rest was deleted
+    yield b"[]" if mark == b"[" else b"]"
 
 
 ListQuery = Annotated[schemas.ListQuery, Query()]
@@ -248,12 +247,10 @@ async def delete_post(postID: PostId, user: auth.CurrentUser) -> None:
 
 
 def remove_post(connection: Connection, user_id: int, post_id: int) -> None:
-    raise_version(connection, user_id)
     mine = Post.id == post_id, Post.user_id == user_id
-    if not (size := connection.scalar(select(Post.size).where(*mine))):
+    if not (size := connection.scalar(select(Post.size).where(*mine).with_for_update())):
         raise HTTPException(404, "You have no post with this id.")
-    for tell in hooks.on_post:
-        tell(connection, user_id, -1, -size)
+    raise_version(connection, user_id, -1, -size)
     connection.execute(delete(Post).where(*mine))
 
 
@@ -264,4 +261,4 @@ app.openapi()  # without the methods that come now
 for methods in (route.methods or set() for route in routing.iter_route_contexts(app.routes)):
     methods.update({"HEAD"} if "GET" in methods else ())  # RFC 9110 section 9.3.2
 hooks.create_tables()
-app.middleware_stack = reduce(lambda stack, add: add(stack), hooks.layers, partial(guard, app.build_middleware_stack()))
+app.middleware_stack = partial(guard, reduce(lambda stack, add: add(stack), hooks.layers, app.build_middleware_stack()))

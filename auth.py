@@ -35,8 +35,7 @@ def derive_key(password: str, parameters: str, salt: bytes) -> bytes:
 
 # `scrypt$log2(N)$r$p$salt$key`, the last two in Base64. Takes a core for tenths of a second: use `in_hasher`.
 def hash_password(password: str, salt: bytes = b"") -> str:
-    salt = salt or os.urandom(16)
-    key = derive_key(opaque_string(password), SCRYPT, salt)
+    key = derive_key(opaque_string(password), SCRYPT, salt := salt or os.urandom(16))
     return f"{SCRYPT}${b64encode(salt).decode()}${b64encode(key).decode()}"
 
 

@@ -1,9 +1,4 @@
-"""The Model: the engine, the tables, and the event loop's two ways to them, `read` and `write`.
-
-users   `email` in lower case; `password_hash` as auth.py has it; `posts_version` goes up with each write of their posts
-tokens  `digest` is the SHA-256 of the token, in hex; the token itself is nowhere
-posts   `size` of the text in bytes of UTF-8; `status` is published or draft
-all     `id` is never used twice; each `..._at` is milliseconds since 1970, UTC: exact on every database"""
+"""The Model: the engine, the tables, and the event loop's two ways to them, `read` and `write`."""
 
 import asyncio
 import os
@@ -95,15 +90,23 @@ if hasattr(os, "register_at_fork") and not MEMORY:
 inodes: set[int] = set()  # that SQLite's file has had, 0 for none
 
 
-# What is written to another file than the one that was read, or to one that is nowhere, nobody would find again.
+# What is written to another file than the one that was read, or to one that is nowhere, nobody would find again. And a
+# connection to a file that is gone makes a new one, with which SQLite throws away the WAL of the old.
+@sa.event.listens_for(engine, "do_connect")
 @sa.event.listens_for(engine, "checkout")
 def check_file(*_: object) -> None:
     file = str(engine.url.database)
-    inodes.add(os.stat(file).st_ino if SQLITE and os.path.exists(file) else 0)
+    inode = os.stat(file).st_ino if SQLITE and not MEMORY and os.path.exists(file) else 0
+    inodes.update({inode} if inode or inodes else ())
     if len(inodes) > 1:
         raise Unavailable(f"{file} was deleted or replaced: restart the service")
 
 
+# What the columns mean, as MySQL shows it, too:
+# users   `email` in lower case; `password_hash` as auth.py has it; `posts_version` goes up with each write of posts
+# tokens  `digest` is the SHA-256 of the token, in hex; the token itself is nowhere
+# posts   `size` of the text in bytes of UTF-8; `status` is published or draft
+# all     `id` is never used twice; each `..._at` is milliseconds since 1970, UTC: exact on every database
 Time = Annotated[int, mapped_column(comment="milliseconds since 1970, UTC")]
 
 
@@ -119,7 +122,7 @@ class User(Base):
 
     email: Mapped[str] = mapped_column(sa.String(254), unique=True, comment="in lower case")
     password_hash: Mapped[str] = mapped_column(sa.String(255), comment="scrypt, log2(N), r, p, salt and key in Base64")
-    posts_version: Mapped[int] = mapped_column(default=0, comment="goes up with each write of the account's posts")
+    posts_version: Mapped[int] = mapped_column(default=now, comment="goes up with each write of the account's posts")
     created_at: Mapped[Time]
 
 
@@ -164,10 +167,10 @@ def create_tables() -> None:
 # Tables that are there in another shape would be a 503 for ever.
 def check_shape() -> None:
     tables = sa.inspect(engine).get_multi_columns(filter_names=list(Base.metadata.tables))
-    there = {f"{table}.{column['name']}" for (_, table), columns in tables.items() for column in columns}
+    there = {f"{table}.{c['name']}": c["nullable"] or c["default"] for (_, table), each in tables.items() for c in each}
     needed = {str(column) for _, table in tables for column in Base.metadata.tables[table].columns}
-    if lacking := sorted(needed - there):
-        unusable(f"its tables are of another program or version and lack {', '.join(lacking)}: see EXTRAS=+migrations")
+    if wrong := sorted(needed - there.keys() | {name for name in there.keys() - needed if not there[name]}):
+        unusable(f"its tables are of another program or version ({', '.join(wrong)}): see EXTRAS=+migrations")
 
 
 # The one seam for extras, which add to it or replace what it holds:
@@ -206,8 +209,8 @@ read, in_hasher = partial(in_thread, readers, DEADLINE), partial(in_thread, hash
 # Run `work` in a transaction of its own, in a thread; what it returns is durable, what it raises rolls back. Of all
 # writes with the same key, such as an account's id, one at a time has a thread. `work` may run again after a conflict,
 # so it must leave nothing but what the transaction writes.
-async def write(work: Callable[[sa.Connection], R], key: Hashable) -> R:
-    deadline = time.monotonic() + DEADLINE
+async def write(work: Callable[[sa.Connection], R], key: Hashable, patience: float = DEADLINE) -> R:
+    deadline = time.monotonic() + patience
     async with locks.setdefault(key, asyncio.Lock()):
         return await in_thread(writers, deadline - time.monotonic(), transact, work, deadline)
 

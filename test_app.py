@@ -910,6 +910,44 @@ def test_a_list_whose_rest_is_deleted_while_it_is_sent_ends_well(
     assert [each["postID"] for each in json.loads(asyncio.run(read()))] == ids[2:]
 
 
+@pytest.mark.parametrize("left", [[], [0], [0, 1], [2], [0, 2]])
+def test_a_list_whose_posts_are_deleted_while_it_is_read_is_still_json(
+    client: TestClient, core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch, left: list[int]
+) -> None:
+    ids = [add(client, ada) for _ in range(3)]
+    fetch = core.models.fetch
+
+    def delete_before_the_texts_are_read(query: Any) -> Any:
+        if len(query.selected_columns) > 2:
+            for post_id in set(ids) - {ids[number] for number in left}:
+                with core.models.engine.begin() as connection:
+                    connection.execute(sa.delete(core.Post).where(core.Post.id == post_id))
+        return fetch(query)
+
+    monkeypatch.setattr(core.models, "fetch", delete_before_the_texts_are_read)
+    monkeypatch.setattr(core, "PAGE_BYTES", 1)
+    listed = client.get("/getPosts", headers=ada).json()
+    assert [post["postID"] for post in listed] == [ids[number] for number in reversed(left)]
+
+
+def test_a_database_that_has_lost_its_last_writes_makes_no_list_wrong(
+    client: TestClient, core: ModuleType, ada: dict[str, str]
+) -> None:
+    add(client, ada, "kept")
+    first = client.get("/getPosts", headers=ada)
+    (kept,) = core.models.fetch(sa.select(core.User.id, core.User.posts_version).order_by(core.User.id.desc()).limit(1))
+    lost = add(client, ada, "lost")
+    second = client.get("/getPosts", headers=ada)
+    with core.models.engine.begin() as connection:
+        connection.execute(sa.delete(core.Post).where(core.Post.id == lost))
+        back = sa.update(core.User).where(core.User.id == kept.id)
+        connection.execute(back.values(posts_version=kept.posts_version))
+    assert client.get("/getPosts", headers=ada).json() == first.json()
+    add(client, ada, "new")
+    assert texts(client, ada) == ["new", "kept"]
+    assert client.get("/getPosts", headers=ada | {"If-None-Match": second.headers["etag"]}).status_code == 200
+
+
 @pytest.mark.parametrize(("first", "count", "size"), [(3, 512, 2048), (1, 16, 65_536)])
 def test_a_list_whose_sizes_sum_to_exactly_a_page_keeps_its_end(
     client: TestClient, core: ModuleType, ada: dict[str, str], first: int, count: int, size: int
@@ -1013,6 +1051,8 @@ def test_a_password_counts_composed_and_any_space_is_a_space(client: TestClient)
     assert client.post("/signup", json={"email": email, "password": "cafe\u0301\u00a0noir"}).status_code == 201
     assert client.post("/login", json={"email": email, "password": "caf\u00e9 noir"}).status_code == 200
     assert fields_of(client.post("/login", json={"email": email, "password": "e\u0301" * 7})) == {"password"}
+    long_when_composed = {"email": new_email(), "password": "\u0958" * 4}  # each is two characters then
+    assert client.post("/signup", json=long_when_composed).status_code == 201
 
 
 def test_a_password_that_was_hashed_as_typed_still_opens_its_account_and_is_renewed(
@@ -1317,7 +1357,7 @@ def test_openapi_has_the_version_of_the_app_and_tags_that_it_describes(core: Mod
 def test_openapi_names_one_server_which_follows_the_root_path(client: TestClient, core: ModuleType) -> None:
     assert client.get("/openapi.json").json()["servers"] == [{"url": "/"}]
     with TestClient(core.app, root_path="/blog") as behind_a_proxy:
-        assert behind_a_proxy.get("/openapi.json").json()["servers"] == [{"url": "/blog"}]
+        assert behind_a_proxy.get("/openapi.json").json()["servers"][0] == {"url": "/blog"}
 
 
 def test_the_examples_of_openapi_succeed_as_they_stand() -> None:
@@ -1844,8 +1884,15 @@ def test_mysql_lets_go_of_a_service_whose_host_is_frozen(core: ModuleType) -> No
 @pytest.mark.parametrize(
     ("damage", "lacking"),
     [
-        ("CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(9))", "users.created_at, users.email, "),
-        ("ALTER TABLE posts RENAME COLUMN text TO words", "posts.text: "),
+        ("CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(9))", "(users.created_at, users.email, "),
+        ("ALTER TABLE posts RENAME COLUMN text TO words", "(posts.text, posts.words)"),
+        ("ALTER TABLE users ADD COLUMN born INTEGER NOT NULL DEFAULT 7", ""),
+        ("ALTER TABLE users ADD COLUMN name VARCHAR(9)", ""),
+        (
+            "CREATE TABLE tokens (id INTEGER, user_id BIGINT, digest TEXT, created_at BIGINT, expires_at BIGINT, "
+            "device INTEGER NOT NULL)",
+            "(tokens.device)",
+        ),
     ],
 )
 def test_tables_of_another_shape_end_the_start_with_one_line(core: ModuleType, damage: str, lacking: str) -> None:
@@ -1855,10 +1902,11 @@ def test_tables_of_another_shape_end_the_start_with_one_line(core: ModuleType, d
             core.models.Base.metadata.create_all(engine)
         with engine.begin() as connection:
             connection.exec_driver_sql(damage)
-        start = time.monotonic()
+        if not lacking:  # what is there besides can be left out
+            with serve(url, EXTRAS=""):
+                return
         line = failing_start(DATABASE_URL=url)
-        assert time.monotonic() - start < 5
-        assert f"lack {lacking}" in line
+        assert lacking in line
         assert "migrations" in line
 
 
@@ -1879,6 +1927,23 @@ def test_once_its_file_is_gone_each_write_is_503_and_the_log_says_to_restart(tmp
             jobs = [logging_in(email)] + [adding(headers, "hi")] * 8
             assert at_once(jobs, str(server.base_url)) == {503: 9}
         assert len(re.findall("database failure: .+: restart the service", server.log)) == 18
+
+
+def test_a_file_that_was_moved_away_while_it_was_served_loses_nothing_when_it_is_put_back(tmp_path: Path) -> None:
+    if SERVER.startswith(("mysql", "mariadb")):
+        pytest.skip("of SQLite alone")
+    with new_database() as url:
+        file = url.removeprefix("sqlite:///")
+        with serve(url) as server:
+            headers = sign_up(server)
+            for _ in range(5):
+                add(server, headers)
+            os.rename(file, tmp_path / "away")
+            assert at_once([adding(headers, "hi")] * 8, str(server.base_url)) == {503: 8}
+            os.rename(tmp_path / "away", file)
+            server.process.kill()
+        with serve(url) as server:
+            assert texts(server, headers) == ["hi"] * 5
 
 
 @pytest.mark.parametrize("written", [False, True])

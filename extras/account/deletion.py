@@ -4,7 +4,6 @@ from fastapi import APIRouter
 from sqlalchemy import Connection, delete, select
 
 import app as core
-import models
 import schemas
 from auth import CurrentUser, log
 from models import Post, User, write
@@ -24,10 +23,9 @@ router = APIRouter(route_class=core.Route, tags=["Account"])
 
 def remove_some_posts(connection: Connection, user_id: int) -> bool:
     """Whether there were any."""
-    core.raise_version(connection, user_id)
-    some = connection.execute(select(Post.id, Post.size).where(Post.user_id == user_id).limit(POSTS_AT_ONCE)).all()
-    for tell in models.hooks.on_post:
-        tell(connection, user_id, -len(some), -sum(post.size for post in some))
+    mine = select(Post.id, Post.size).where(Post.user_id == user_id)
+    some = connection.execute(mine.limit(POSTS_AT_ONCE).with_for_update()).all()
+    core.raise_version(connection, user_id, -len(some), -sum(post.size for post in some))
     connection.execute(delete(Post).where(Post.id.in_([post.id for post in some])))
     return bool(some)
 

@@ -65,7 +65,6 @@ class VersionedPost(schemas.Post):
 
 def find_post(connection: Connection, user_id: int, post_id: int, tags: set[str]) -> Row[Any]:
     """The post, locked; 404 if the account has none, 412 if no tag is its version (RFC 9110 section 13.1.1)."""
-    core.raise_version(connection, user_id)
     query = select(Post).where(Post.id == post_id, Post.user_id == user_id).with_for_update()
     post = connection.execute(query).one_or_none()
     if not post:
@@ -79,8 +78,7 @@ def change_post(connection: Connection, user_id: int, post_id: int, edit: Edit, 
     post = find_post(connection, user_id, post_id, tags)
     values = {"text": post.text, "status": post.status, **edit.model_dump(exclude_unset=True)}
     size = len(values["text"].encode())
-    for check in models.hooks.on_post:
-        check(connection, user_id, 0, size - post.size)
+    core.raise_version(connection, user_id, 0, size - post.size)
     time = max(models.now(), post.updated_at + 1)
     connection.execute(update(Post).where(Post.id == post_id).values(size=size, updated_at=time, **values))
     return VersionedPost.model_validate({**post._mapping, **values, "updated_at": time})
@@ -88,8 +86,7 @@ def change_post(connection: Connection, user_id: int, post_id: int, edit: Edit, 
 
 def remove_post(connection: Connection, user_id: int, post_id: int, tags: set[str]) -> None:
     post = find_post(connection, user_id, post_id, tags)
-    for tell in models.hooks.on_post:
-        tell(connection, user_id, -1, -post.size)
+    core.raise_version(connection, user_id, -1, -post.size)
     connection.execute(delete(Post).where(Post.id == post_id))
 
 

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, exc
@@ -30,10 +32,12 @@ Result = int | Exception | None
 
 async def save(write: Write) -> int | None:
     """The post's id, once it is durable; ALONE if it has a key and FastAPI has to write it."""
+    deadline = time.monotonic() + models.DEADLINE
     post_id = await commit_together(write) if len(write.post.text) < LARGE else ALONE
     if post_id is not ALONE or write.key:
         return post_id
-    return await models.write(lambda tx: core.write_post(tx, write.user_id, write.post), write.user_id)
+    work = partial(core.write_post, user_id=write.user_id, post=write.post)
+    return await models.write(work, write.user_id, deadline - time.monotonic())
 
 
 def commit(writes: list[Write]) -> Sequence[Result]:
@@ -70,19 +74,35 @@ def write_posts(connection: Connection, writes: list[Write]) -> list[Result]:
         results = [write_in_time(write) for write in writes]
     written = {write.user_id for write, result in zip(writes, results, strict=True) if isinstance(result, int)}
     if written and not hooks.on_post:
-        execute(connection, "UPDATE users SET posts_version = posts_version + 1 WHERE id IN (?)", written)
+        raise_versions(connection, written)
     return results
+
+
+def raise_versions(connection: Connection, accounts: set[int]) -> None:
+    """As `core.raise_version` does."""
+    if models.SQLITE:
+        newer = f"SET posts_version = max(posts_version + 1, {models.now()})"
+        execute(connection, f"UPDATE users {newer} WHERE id IN (?)", accounts)
+    else:
+        newer = f"SET posts_version = greatest(posts_version + 1, {models.now()})"
+        execute(connection, f"UPDATE {among(accounts)} {newer}")
 
 
 def unlocked(connection: Connection, accounts: set[int]) -> set[int]:
     """Those that nobody else writes to; now they are locked for this transaction."""
     if models.SQLITE:  # which is locked as a whole
         return accounts
-    lock = "SELECT id FROM users WHERE id IN (?) FOR UPDATE SKIP LOCKED"
-    return {user_id for (user_id,) in execute(connection, lock, accounts).fetchall()}
+    lock = f"SELECT id FROM {among(accounts)} FOR UPDATE SKIP LOCKED"  # noqa: S608  numbers alone
+    return {user_id for (user_id,) in execute(connection, lock).fetchall()}
 
 
-def execute(connection: Connection, sql: str, values: Collection[object]) -> Any:
+def among(accounts: set[int]) -> str:
+    """Their `users`, by the primary key alone: for `IN (...)` MySQL would read, and lock, all rows of a small table."""
+    wanted = " UNION ALL ".join(f"SELECT {user_id} AS wanted" for user_id in accounts)
+    return f"({wanted}) AS accounts STRAIGHT_JOIN users ON id = wanted"
+
+
+def execute(connection: Connection, sql: str, values: Collection[object] = ()) -> Any:
     """The driver's cursor, after a statement whose `?` stands for all the values; errors are the driver's, too."""
     cursor = connection.connection.cursor()
     placeholders = ", ".join(["?" if models.SQLITE else "%s"] * len(values))
@@ -99,16 +119,19 @@ def insert_post(connection: Connection, write: Write) -> Result:
     try:
         values = (user_id, len(post.text.encode()), post.status, now, now, post.text)
         return int(execute(connection, INSERT, values).lastrowid)
-    except DRIVER.IntegrityError:
-        return ALONE  # its account is gone, for instance
     except DRIVER.Error as error:
-        if models.SQLITE or is_fatal(error):
+        if is_fatal(connection, error):
             raise  # the others' posts are gone with this one
+        if isinstance(error, DRIVER.IntegrityError):
+            return ALONE  # its account is gone, for instance
         return models.Unavailable(models.reason(error))
 
 
-def is_fatal(error: Any) -> bool:
-    """Whether it ends the transaction, or the connection."""
+def is_fatal(connection: Connection, error: Any) -> bool:
+    """Whether it ends the transaction, as SQLite does when its disk is full, or the connection."""
+    driver: Any = None if connection.invalidated else connection.connection.dbapi_connection
+    if not driver or (models.SQLITE and not driver.in_transaction):
+        return True
     code = (*error.args, None)[0]
     return code in models.CONFLICTS | models.READ_ONLY or models.engine.dialect.is_disconnect(error, None, None)
 
@@ -119,9 +142,11 @@ def ask_and_write(connection: Connection, write: Write) -> Result:
         with connection.begin_nested():
             return core.write_post(connection, write.user_id, write.post)
     except Exception as error:
-        if is_fatal(getattr(error, "orig", error)) or connection.invalidated or not connection.in_transaction():
+        if is_fatal(connection, getattr(error, "orig", error)):
             raise  # the others' posts are gone with this one
         return error
 
 
-commit_together: Shared[Write, int | None] = Shared(models.writers, commit, 32)
+# On MySQL in a thread of its own, or accounts that are locked could have all of the core's.
+committer = models.writers if models.SQLITE else ThreadPoolExecutor(1, "committer")
+commit_together: Shared[Write, int | None] = Shared(committer, commit, 32)

@@ -41,12 +41,8 @@ class Shared(Generic[T, R]):
             while waiting:
                 batch = waiting[: self.size]
                 del waiting[: self.size]
-                if time.monotonic() > batch[0][1] and not (batch := refuse_late(batch)):  # the first waited longest
-                    continue
                 try:
-                    items = [item for item, _, _ in batch]
-                    patience = batch[-1][1] - time.monotonic()
-                    results = await models.in_thread(self.executor, patience, self.run, items)
+                    results = await loop.run_in_executor(self.executor, self.run_in_time, batch)
                 except Exception as error:
                     results = [error] * len(batch)
                 for (_, _, future), result in zip(batch, results, strict=True):
@@ -54,14 +50,13 @@ class Shared(Generic[T, R]):
         finally:
             del self.waiting[loop]
 
-
-def refuse_late(batch: list[tuple[T, float, "Future[R]"]]) -> list[tuple[T, float, "Future[R]"]]:
-    """Those whose turn does not come too late."""
-    now = time.monotonic()
-    for _, deadline, future in batch:
-        if now > deadline:
-            resolve(future, models.Unavailable("it waited too long for its turn"))
-    return [each for each in batch if now <= each[1]]
+    def run_in_time(self, batch: list[tuple[T, float, Future[R]]]) -> Sequence[R | Exception]:
+        """But for those whose turn has come too late."""
+        now = time.monotonic()
+        items = [item for item, deadline, _ in batch if now <= deadline]
+        results = iter(self.run(items) if items else ())
+        late = models.Unavailable("it waited too long for its turn")
+        return [next(results) if now <= deadline else late for _, deadline, _ in batch]
 
 
 def resolve(future: "Future[R]", result: R | Exception) -> None:

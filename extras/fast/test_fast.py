@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -79,7 +80,8 @@ def accounts(server: Server) -> list[dict[str, str]]:
 def fast(core: ModuleType, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """A client of the app in this process, with the layer around it."""
     paths = importlib.import_module("extras.fast.paths")
-    monkeypatch.setattr(core.app, "middleware_stack", paths.FastPaths(core.app, core.app.middleware_stack))
+    layer = paths.FastPaths(core.app, core.app.middleware_stack)
+    monkeypatch.setattr(core.app, "middleware_stack", partial(core.guard, layer))
     return client
 
 
@@ -176,6 +178,54 @@ def test_a_post_that_the_database_refuses_is_refused_alone(
     there = texts_in(url)
     assert [there[text] for text in sent] == [1] * 13 + [0]
     assert ids_used(answers) <= 14
+
+
+def test_a_transaction_that_sqlite_itself_rolls_back_loses_no_post_that_was_answered(
+    url: str, server: Server, accounts: list[dict[str, str]], tmp_path: Path
+) -> None:
+    if not url.startswith("sqlite"):
+        pytest.skip("of SQLite alone, when its disk is full for instance")
+    rolls_back = REFUSE_BAD_SQLITE.replace("ABORT", "ROLLBACK")
+    asked = serve(url, EXTRAS="fast,odd.extra", PYTHONPATH=extra(tmp_path, REFUSING))
+    with asked as other, before_each_insert(url, "", rolls_back):
+        for service in (server, other):
+            name = f"beside {service.base_url.port} "
+            sent = ["bad", *[f"{name}{number}" for number in range(12)], "bad too"]
+            answers = answers_at_once([adding(*each) for each in zip(accounts, sent, strict=True)], service)
+            assert [answer.status_code for answer in answers] == [503, *[201] * 12, 503]
+            there = texts_in(url)
+            assert [there[text] for text in sent] == [0, *[1] * 12, 0]
+            ids = [answer.json()["postID"] for answer in answers[1:-1]]
+            assert len(set(ids)) == 12
+
+
+def test_on_mysql_a_transaction_locks_its_accounts_and_no_other(
+    fast: TestClient, core: ModuleType, ada: dict[str, str]
+) -> None:
+    if core.models.SQLITE:
+        pytest.skip("SQLite locks the whole file")
+    commit = importlib.import_module("extras.fast.commit")
+    for _ in range(3):
+        sign_up(fast)
+    with core.models.engine.connect() as one, core.models.engine.connect() as other:
+        *mine, last = one.scalars(sa.select(core.User.id).order_by(core.User.id)).all()
+        one.rollback()
+        one.begin()
+        assert commit.unlocked(one, set(mine)) == set(mine)
+        commit.raise_versions(one, set(mine))
+        locked = sa.text("SELECT id FROM users WHERE id = :id FOR UPDATE NOWAIT")
+        assert other.execute(locked, {"id": last}).scalar_one() == last
+
+
+def test_a_post_that_has_waited_too_long_with_others_is_not_begun_alone(
+    fast: TestClient, core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.models, "DEADLINE", -1)
+    for text in ("hi", "x" * 70_000):
+        answer = fast.post("/addPost", json={"text": text}, headers=ada)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    monkeypatch.undo()
+    assert texts(fast, ada) == []
 
 
 def test_posts_that_the_database_is_slow_with_hold_no_other_up_and_none_is_written_twice(

@@ -59,7 +59,7 @@ def add_headers(headers: MutableHeaders, scope: Scope) -> None:
     headers.setdefault("Content-Security-Policy", policy_of(scope["path"], headers))
     if "ETag" not in headers and "Last-Modified" not in headers:
         headers.setdefault("Cache-Control", "no-store")
-    if scope["scheme"] == "https":
+    if scope.get("scheme") == "https":
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
 
 

@@ -99,7 +99,7 @@ def keep(connection: Connection, keys: list[Kept], over: list[int]) -> None:
 
 def write_once(connection: Connection, user_id: int, post: schemas.PostInput, key: str) -> int:
     """The new post's id, in a transaction of its own; raises what refuses it, or its Replay."""
-    core.raise_version(connection, user_id)  # locks the account; a Replay rolls it back
+    core.raise_version(connection, user_id, 0, 0)  # locks the account; a Replay rolls it back
     write: Callable[[Write], int] = lambda each: core.write_post(connection, *each[:2])  # noqa: E731
     (result,) = models.hooks.once(connection, [(user_id, post, key)], write)
     if isinstance(result, Exception):

@@ -343,7 +343,8 @@ def test_the_running_total_follows_each_post_edit_and_delete(extras: str) -> Non
 def test_a_quota_asks_the_total_and_counts_no_posts() -> None:
     with new_database() as url, serve(url, EXTRAS="limits", LIMITS_POSTS="10") as server:
         headers = server.account()
-        assert server.post("/addPost", json={"text": "hi"}, headers=headers).status_code == 201
+        for _ in range(2):
+            assert server.post("/addPost", json={"text": "hi"}, headers=headers).status_code == 201
         with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
             connection.execute(sa.text("UPDATE limits_usage SET posts = 10"))
         refused = server.post("/addPost", json={"text": "hi"}, headers=headers)
