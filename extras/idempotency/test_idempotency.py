@@ -564,6 +564,7 @@ class Cutting:
 
     def __init__(self, port: int) -> None:
         self.port, self.cut = port, 0
+        self.tasks: set[Any] = set()  # or they may be collected before they have run
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
@@ -572,6 +573,7 @@ class Cutting:
         server.close()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tasks.add(asyncio.current_task())
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             body = await reader.readexactly(int(re.search(rb"content-length: (\d+)", head, re.IGNORECASE)[1]))  # type: ignore[index]

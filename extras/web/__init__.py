@@ -5,7 +5,8 @@
     content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; ...
 
 It asks `/openapi.json` what else there is: with `editing` posts can be edited, with `account` one can change the
-password, delete the account, and logging out revokes the token on the server too. There are no settings.
+password, delete the account, and logging out revokes the token on the server too; with `idempotency` no press of a
+button, however often, posts a text twice. There are no settings.
 Its files are at `/` and below `/web/`, a path that is the extra's own by its name; their addresses are relative, so
 behind `--root-path /prefix` the page is at `/prefix/`.
 
@@ -19,7 +20,9 @@ is put on the page as text. FastAPI's /docs and /redoc, whose scripts come from 
 its own. Close the tab, or log out, on a computer that others use.
 
 **What is typed is kept** in `localStorage`, by account, with each key pressed, until it is posted or discarded, so a
-reload, a lost network or an expired token loses none of it. Logging out asks before it discards it.
+reload, a lost network or an expired token loses none of it. Logging out asks before it discards it. With `idempotency`
+each new text gets a key when it is first sent, which is kept with it: after a lost answer, a 502, 503 or 504 the page
+sends it again, three times with growing pauses, and says so. Without the extra it reloads the list and says to look.
 """
 
 from pathlib import Path

@@ -42,6 +42,13 @@ def bare_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
+def sure_server() -> Iterator[Server]:
+    """With `idempotency`."""
+    with new_database() as url, serve(url, EXTRAS="fast,web,idempotency") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
@@ -449,7 +456,7 @@ def test_lost_network_and_expired_token_lose_no_text(
     page.context.set_offline(True)
     expect(page.get_by_text("You are offline.")).to_be_visible()
     button(page, "Publish").click()
-    expect(page.get_by_text("The server cannot be reached.")).to_be_visible()
+    expect(page.locator("#new").get_by_text("The server cannot be reached.")).to_be_visible()
     page.context.set_offline(False)
     expect(page.get_by_text("You are offline.")).to_be_hidden()
     page.reload()
@@ -469,6 +476,147 @@ def test_lost_network_and_expired_token_lose_no_text(
     expect(page.get_by_role("dialog")).to_contain_text("discard the text you have not sent")
     button(page, "Cancel").click()
     expect(write_box(page)).to_have_value("Unsent")
+
+
+# Answers that are lost
+
+
+def lose(page: Page, answers: int) -> list[str | None]:
+    """So many answers to /addPost never arrive, though the server has done it; gives the keys that are sent."""
+    keys: list[str | None] = []
+
+    def handle(route: Any) -> None:
+        keys.append(route.request.headers.get("idempotency-key"))
+        if len(keys) <= answers:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/addPost", handle)
+    return keys
+
+
+def writing_page(new_page: NewPage, server: Server, email: str) -> Page:
+    """Logged in, with a clock that can be set forward."""
+    server.account(email)
+    page = new_page(server)
+    page.clock.install()
+    page.reload()
+    log_in(page, email)
+    expect(write_box(page)).to_be_focused()
+    return page
+
+
+def wait_through(page: Page, *pauses: int) -> None:
+    for seconds in pauses:
+        plural = "s" if seconds > 1 else ""
+        expect(page.get_by_role("status")).to_have_text(
+            f"It did not get through yet. Sending it again in {seconds} second{plural}."
+        )
+        page.clock.fast_forward(1000 * seconds)
+
+
+def test_a_post_whose_answer_is_lost_is_sent_again_by_itself_and_is_there_once(
+    new_page: NewPage, sure_server: Server
+) -> None:
+    page = writing_page(new_page, sure_server, "lost@example.com")
+    keys = lose(page, 2)
+    write_box(page).fill("Once")
+    button(page, "Publish").click()
+    wait_through(page, 1, 3)
+    expect(page.get_by_role("status")).to_have_text("The post is published.")
+    expect(write_box(page)).to_have_value("")
+    write_box(page).fill("Twice")
+    button(page, "Publish").click()
+    expect(page.get_by_role("article")).to_have_count(2)
+    assert texts(page) == ["Twice", "Once"]
+    assert keys[0] == keys[1] == keys[2] != keys[3]
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_post_that_was_refused_for_now_is_sent_again_by_itself(
+    new_page: NewPage, sure_server: Server, status: int
+) -> None:
+    page = writing_page(new_page, sure_server, f"busy{status}@example.com")
+    write_box(page).fill("Patient")
+    with answering(page, "addPost", status, "Too busy.", Retry_After="5"):
+        button(page, "Publish").click()
+        wait_through(page, 1, 3)
+        expect(page.get_by_role("status")).to_have_text("It did not get through yet. Sending it again in 9 seconds.")
+    page.clock.fast_forward(9000)
+    expect(page.get_by_role("status")).to_have_text("The post is published.")
+    assert texts(page) == ["Patient"]
+
+
+def test_what_is_still_unanswered_can_be_sent_again_after_a_reload_and_is_there_once(
+    new_page: NewPage, sure_server: Server
+) -> None:
+    page = writing_page(new_page, sure_server, "reload@example.com")
+    keys = lose(page, 4)
+    write_box(page).fill("Once")
+    button(page, "Publish").click()
+    wait_through(page, 1, 3, 9)
+    expect(page.get_by_role("alert").filter(has_text="it cannot be posted twice")).to_be_visible()
+    page.reload()
+    expect(write_box(page)).to_have_value("Once")
+    button(page, "Publish").click()
+    expect(page.get_by_role("status")).to_have_text("The post is published.")
+    expect(page.get_by_role("article")).to_have_count(1)
+    assert len(keys) == 5
+    assert len(set(keys)) == 1
+
+
+def test_a_text_that_was_changed_after_its_answer_was_lost_is_posted_only_when_that_is_said(
+    new_page: NewPage, sure_server: Server
+) -> None:
+    page = writing_page(new_page, sure_server, "changed@example.com")
+    lose(page, 4)
+    write_box(page).fill("First")
+    button(page, "Publish").click()
+    wait_through(page, 1, 3, 9)
+    expect(page.get_by_role("alert").filter(has_text="it cannot be posted twice")).to_be_visible()
+    write_box(page).fill("First, and more")
+    button(page, "Publish").click()
+    expect(page.get_by_role("alert").filter(has_text="What you sent before is posted")).to_be_visible()
+    assert texts(page) == ["First"]
+    button(page, "Publish").click()
+    expect(page.get_by_role("article")).to_have_count(2)
+    assert texts(page) == ["First, and more", "First"]
+
+
+def test_who_logs_out_while_the_page_waits_sends_nothing_more_and_leaves_no_text(
+    new_page: NewPage, sure_server: Server
+) -> None:
+    page = writing_page(new_page, sure_server, "leaves@example.com")
+    keys = lose(page, 1)
+    sure_server.account("next@example.com")
+    write_box(page).fill("Mine alone")
+    button(page, "Publish").click()
+    expect(page.get_by_role("status")).to_contain_text("Sending it again in 1 second.")
+    button(page, "Log out").click()
+    button(page, "Discard and log out").click()
+    log_in(page, "next@example.com")
+    expect(write_box(page)).to_be_focused()
+    page.clock.fast_forward(1000)
+    expect(page.get_by_text("Nothing here yet.")).to_be_visible()
+    assert len(keys) == 1
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_without_the_extra_the_list_is_reloaded_before_the_page_says_to_look(
+    new_page: NewPage, bare_server: Server
+) -> None:
+    bare_server.account("unsure@example.com")
+    page = new_page(bare_server)
+    log_in(page, "unsure@example.com")
+    keys = lose(page, 1)
+    write_box(page).fill("Once")
+    button(page, "Publish").click()
+    expect(page.get_by_role("alert").filter(has_text="look at your posts below")).to_be_visible()
+    assert texts(page) == ["Once"]
+    assert keys == [None]
+    expect(write_box(page)).to_have_value("Once")
 
 
 # What people write

@@ -1,17 +1,18 @@
 /** Requests to the server. Addresses are relative to the page's. */
 
+import { announce } from "./dom.js";
 import { current, end } from "./session.js";
 
-/** What was refused: a sentence, or one for each field. Status 0: there was no answer. */
+/** What was refused: a sentence, `told` by the server or not, or one for each field. Status 0: there was no answer. */
 export class Refusal extends Error {
-  constructor(status, message, fields = {}) {
+  constructor(status, message, fields = {}, told = false) {
     super(message);
-    Object.assign(this, { status, fields });
+    Object.assign(this, { status, fields, told });
   }
 }
 
 const LOST = "The server cannot be reached. Nothing you typed is lost: try again when the connection is back.";
-const UNSURE = " It may have arrived: look at your posts before you send it again.";
+const PAUSES = [1, 3, 9]; // seconds before each time that a request is sent again
 const EXPIRED = "Your session has ended. Log in again; what you typed is kept.";
 
 /** The answer's JSON, and the address of the next page if there is one. Throws a Refusal. */
@@ -26,7 +27,7 @@ export async function request(method, path, body, more = {}) {
     response = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body) });
     text = await response.text();
   } catch {
-    throw new Refusal(0, LOST + (path === "addPost" ? UNSURE : ""));
+    throw new Refusal(0, LOST);
   }
   if (token !== current()?.token) throw new Refusal(401, EXPIRED); // someone logged out, or in, meanwhile
   if (response.status === 401 && token) {
@@ -36,6 +37,26 @@ export async function request(method, path, body, more = {}) {
   if (!response.ok) throw refusal(response, text);
   const next = response.headers.get("Link")?.match(/<([^>]*)>; rel="next"/)?.[1];
   return { data: text && JSON.parse(text), next: next && new URL(next, response.url).href };
+}
+
+/** Whether the request may have been done nevertheless: no answer came, or one that may be of a proxy in between. */
+export const isUnknown = (refusal) => [0, 502, 503, 504].includes(refusal.status);
+
+/** As `request`, but sent again three times while that is so; only for what is done once however often it is sent. */
+export async function insist(...what) {
+  const token = current()?.token;
+  for (const seconds of PAUSES) {
+    try {
+      return await request(...what);
+    } catch (refusal) {
+      if (!isUnknown(refusal)) throw refusal;
+    }
+    announce(`It did not get through yet. Sending it again in ${seconds} second${seconds > 1 ? "s" : ""}.`);
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+    if (token !== current()?.token) throw new Refusal(401, EXPIRED);
+    announce("Sending it again.");
+  }
+  return request(...what);
 }
 
 function refusal(response, text) {
@@ -48,7 +69,7 @@ function refusal(response, text) {
   const seconds = response.headers.get("Retry-After");
   const wait = /^\d+$/.test(seconds) ? ` Try again in ${seconds} seconds.` : "";
   if (typeof detail === "string") {
-    return new Refusal(response.status, wait ? detail.replace(/ Try again soon\.$/, "") + wait : detail);
+    return new Refusal(response.status, wait ? detail.replace(/ Try again soon\.$/, "") + wait : detail, {}, true);
   }
   if (!Array.isArray(detail)) return new Refusal(response.status, `The server answered ${response.status}.${wait}`);
   const fields = {};

@@ -10,8 +10,12 @@ const encoder = new TextEncoder();
 /** Bytes that are left; emoji, quotes and line breaks count as they are sent. */
 const bytesLeft = (text) => LIMIT - encoder.encode(JSON.stringify({ text, status: "published" })).length;
 
-/** `send({text, status}, sent)` may throw a Refusal, then the text stays; `sent` is the text as it was typed.
- * `post` is what is edited, if anything is, and the form's `version` is the one that the edit began with. */
+/** A random one, also where the page came without TLS and `crypto.randomUUID` is not there. */
+const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
+/** `send({text, status}, sent, key)` may throw a Refusal, then the text stays; `sent` is the text as it was typed, and
+ * `key` the same each time that a new text is sent, until it has arrived. `post` is what is edited, if anything is, and
+ * the form's `version` is the one that the edit began with. */
 export function composer(send, post, cancel) {
   const form = clone("composer");
   const { text } = form.elements;
@@ -24,6 +28,7 @@ export function composer(send, post, cancel) {
   const draft = loadDraft(key);
   text.value = draft?.text ?? original;
   form.version = draft ? draft.version : post?.version;
+  form.key = draft?.key;
 
   function count() {
     const left = bytesLeft(text.value);
@@ -35,8 +40,9 @@ export function composer(send, post, cancel) {
   }
 
   function keep() {
+    if (text.value === original) form.key = undefined; // what is typed now is another text
     try {
-      saveDraft(key, text.value === original ? "" : text.value, form.version);
+      saveDraft(key, text.value === original ? "" : text.value, form.version, form.key);
     } catch {
       announce("This text is too large for the browser to keep: a reload would lose it.");
     }
@@ -45,7 +51,9 @@ export function composer(send, post, cancel) {
   text.addEventListener("input", () => [count(), keep()]);
   form.adopt = (event) => {
     if (event.key !== key || document.hasFocus()) return; // what another tab typed, for one that nobody types in
-    text.value = loadDraft(key, event.newValue)?.text ?? original;
+    const other = loadDraft(key, event.newValue);
+    text.value = other?.text ?? original;
+    form.key = other?.key;
     count();
   };
 
@@ -54,7 +62,18 @@ export function composer(send, post, cancel) {
     async (_, button) => {
       const status = button?.value ?? "published";
       const sent = text.value;
-      await send(post && sent === original ? { status } : { text: sent, status }, sent);
+      if (!post) form.key ??= newKey();
+      keep();
+      try {
+        await send(post && sent === original ? { status } : { text: sent, status }, sent, form.key);
+      } catch (refusal) {
+        if (refusal.spent) {
+          form.key = undefined;
+          keep();
+        }
+        throw refusal;
+      }
+      form.key = undefined;
       if (text.value === sent) text.value = original; // else it was typed on meanwhile
       keep();
       count();

@@ -1,6 +1,6 @@
 /** Puts the page together: the entrance (sign up, log in), the desk (write, list) and the account. */
 
-import { request, routes } from "./api.js";
+import { insist, isUnknown, request, routes } from "./api.js";
 import { composer } from "./composer.js";
 import { $, announce, confirm, say } from "./dom.js";
 import { onSubmit } from "./forms.js";
@@ -10,8 +10,22 @@ import * as session from "./session.js";
 const has = await routes();
 let writer; // the form for a new post
 
-async function add(post) {
-  await request("POST", "addPost", post);
+const KEY = "Idempotency-Key";
+const keyed = has["/addPost"]?.post.parameters?.some(({ name }) => name === KEY);
+const UNSURE = " It may have arrived: look at your posts below before you send it again.";
+const FAILED = "It did not get through. Nothing you typed is lost, and it cannot be posted twice: send it again later.";
+const SPENT = "What you sent before is posted: see it below. Send again to post this text, too.";
+
+async function add(post, _, key) {
+  try {
+    await (keyed ? insist("POST", "addPost", post, { [KEY]: key }) : request("POST", "addPost", post));
+  } catch (refusal) {
+    refusal.spent = Boolean(refusal.fields?.[KEY]); // on another text, or as a draft
+    if (refusal.spent) refusal.fields[KEY] = SPENT;
+    if (refusal.spent || (isUnknown(refusal) && !keyed)) await refresh();
+    if (isUnknown(refusal)) refusal.message = keyed ? FAILED : refusal.message + (refusal.told ? "" : UNSURE);
+    throw refusal;
+  }
   announce(post.status === "draft" ? "The draft is saved." : "The post is published.");
   session.changed();
   refresh();

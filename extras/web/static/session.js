@@ -56,13 +56,14 @@ export async function watch(sessionChanged, listChanged) {
 /** What was typed but not sent: by account, for a new post (`id` is "new") or an edit. "" forgets it. */
 export const draftKey = (id) => drafts(session.email) + id;
 
-/** With an edit goes the version that it began with, or after a reload it would replace a newer one unseen. */
-export function saveDraft(key, text, version) {
-  if (!text) return localStorage.removeItem(key);
-  localStorage.setItem(key, JSON.stringify({ text, version }));
+/** With an edit goes the version that it began with, or after a reload it would replace a newer one unseen; with a new
+ * text that was sent, the key that it was sent with, or it could be posted twice. */
+export function saveDraft(id, text, version, key) {
+  if (!text) return localStorage.removeItem(id);
+  localStorage.setItem(id, JSON.stringify({ text, version, key }));
 }
 
-/** `{text, version}`, or null; `value` is what another tab kept. */
+/** `{text, version, key}`, or null; `value` is what another tab kept. */
 export function loadDraft(key, value = localStorage.getItem(key)) {
   try {
     return JSON.parse(value);
