@@ -76,7 +76,7 @@ def test_a_pasted_token_stays_over_a_reload(server: Server, page: Any) -> None:
     page.locator("#auth-bearer-value").fill(token)
     page.locator(".modal-ux button.authorize").click()
     page.reload()
-    page.get_by_text("List your posts").click()
+    page.get_by_text("Get Posts").click()
     page.get_by_role("button", name="Try it out").click()
     with page.expect_request("**/getPosts*") as request:
         page.get_by_role("button", name="Execute").click()
@@ -87,7 +87,7 @@ def test_redoc_runs_on_what_the_app_serves(server: Server, page: Any) -> None:
     page.goto(f"{home(server)}/redoc")
     page.get_by_role("heading", name="Open an account").wait_for()
     page.locator("input[type=text]").first.press_sequentially("newest")
-    page.get_by_role("menuitem", name="List your posts").last.wait_for()
+    page.get_by_role("menuitem", name="Get Posts").last.wait_for()
     assert not strangers(page, server)
     assert not page.errors
 
