@@ -32,7 +32,7 @@ class Unavailable(sa.exc.SQLAlchemyError):
 
 
 class CommitLost(Unavailable):
-    advice = "The database broke off while it saved this. Look whether it is there before you send it again."
+    advice = "The database broke off while it saved this. Check whether it was saved before you send it again."
 
 
 # Milliseconds since the epoch, UTC: the clock of tokens, posts and the cache.

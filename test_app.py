@@ -1967,7 +1967,7 @@ def test_a_connection_lost_during_commit_is_503_and_the_log_says_what_that_means
         patch.setattr(core.models.engine.dialect, "do_commit", lose)
         answer = send(client, ada, "/addPost")
     assert_refused(answer, 503)
-    assert "Look whether it is there" in answer.text
+    assert "Check whether it was saved" in answer.text
     assert "may have been written" in caplog.text
     assert texts(client, ada) == ["more"] * written
 

@@ -36,16 +36,16 @@ def find_setup(name: str) -> Callable[[FastAPI], None]:
     """`setup` of `extras/NAME`, or of any importable module if the name has a dot; ends the start if there is none."""
     module = name if "." in name.strip(".") else f"extras.{name}"
     try:
-        setup = getattr(importlib.import_module(module), "setup", None)
+        extra = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if not f"{module}.".startswith(f"{error.name}."):
             stop(f"EXTRAS: '{name}' needs '{error.name}'. Run: pip install -r extras/requirements.txt")
-        setup = None
-    if setup:
-        return cast("Callable[[FastAPI], None]", setup)
-    files = Path(__file__).parent.glob("*/__init__.py")
-    known = sorted(file.parent.name for file in files if "\ndef setup(" in file.read_text("utf-8"))
-    stop(f"EXTRAS: there is no extra '{name}'. There are: {', '.join(known)}.")
+        files = Path(__file__).parent.glob("*/__init__.py")
+        known = sorted(file.parent.name for file in files if "\ndef setup(" in file.read_text("utf-8"))
+        stop(f"EXTRAS: there is no extra '{name}'. There are: {', '.join(known)}.")
+    if not hasattr(extra, "setup"):
+        stop(f"EXTRAS: '{name}' has no function setup(app).")
+    return cast("Callable[[FastAPI], None]", extra.setup)
 
 
 def load(app: FastAPI, default: str) -> None:

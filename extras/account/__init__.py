@@ -1,6 +1,6 @@
 """Sessions that last and can be ended, a new password, the end of an account, and a copy of all its data.
 
-    EXTRAS=account uvicorn app:app
+    EXTRAS=+account uvicorn app:app
 
 With it on, /signup and /login also give a `refresh_token`, and there are these routes. All but the first ask for the
 access token.

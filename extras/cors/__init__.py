@@ -1,6 +1,6 @@
 """Pages of other origins may use the service from a browser: Cross-Origin Resource Sharing.
 
-    EXTRAS=cors CORS_ORIGINS=https://a.example,https://b.example uvicorn app:app
+    EXTRAS=+cors CORS_ORIGINS=https://a.example,https://b.example uvicorn app:app
 
     $ curl -si localhost:8000/getPosts -H 'Origin: https://a.example' | grep -i ^access-control-allow
     access-control-allow-origin: https://a.example

@@ -1,6 +1,6 @@
 """Posts can be changed, and no change is lost to another that came between.
 
-    EXTRAS=editing uvicorn app:app
+    EXTRAS=+editing uvicorn app:app
 
 With it on, each post of /getPosts carries a `version`, which changes whenever the post does, and there is
 

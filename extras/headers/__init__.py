@@ -1,6 +1,6 @@
 """Security headers with every answer, in line with OWASP's REST Security Cheat Sheet.
 
-    EXTRAS=headers uvicorn app:app
+    EXTRAS=+headers uvicorn app:app
 
 | header | value | with | why |
 |---|---|---|---|

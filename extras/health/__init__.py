@@ -1,6 +1,6 @@
 """Two addresses for load balancers and service managers: is the process alive, and may it be sent requests?
 
-    EXTRAS=health uvicorn app:app
+    EXTRAS=+health uvicorn app:app
 
 - `GET /livez`: 200 as long as the process answers. Restart it when it does not; it asks for nothing else, so a database
   that is away restarts nobody.

@@ -327,7 +327,7 @@ def test_what_was_rolled_back_leaves_no_key_and_a_503_says_to_send_it_again(
             assert said in answer.json()["detail"]
         unsure = server.post("/addPost", json={"text": "xxxxx"}, headers=ada)
         assert (unsure.status_code, unsure.headers["Retry-After"]) == (503, "5")
-        assert "Look whether it is there" in unsure.json()["detail"]
+        assert "Check whether it was saved" in unsure.json()["detail"]
         written(send(server, ada, key, "x"))
         assert texts(server, ada) == ["x"]
 

@@ -1,7 +1,7 @@
 """Stops guessing of passwords and floods, and keeps accounts to a quota; no person should ever notice it.
 
-    EXTRAS=limits uvicorn app:app                                            # one worker
-    EXTRAS=limits LIMITS_STORE=redis://127.0.0.1:6379 uvicorn app:app --workers 4
+    EXTRAS=+limits uvicorn app:app                                            # one worker
+    EXTRAS=+limits LIMITS_STORE=redis://127.0.0.1:6379 uvicorn app:app --workers 4
 
 | setting | default | counts | why this number |
 |---|---|---|---|

@@ -1,6 +1,6 @@
 """One JSON object a line: each request, each event of the service, and uvicorn's own lines.
 
-    EXTRAS=logs uvicorn app:app
+    EXTRAS=+logs uvicorn app:app
 
     $ curl -si localhost:8000/getPosts -H "Authorization: Bearer $TOKEN" -H 'X-Request-ID: order-7' | grep -i x-request
     x-request-id: order-7

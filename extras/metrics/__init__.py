@@ -1,8 +1,8 @@
 """What to watch, for Prometheus, at `GET /metrics`; the folder has a Grafana dashboard, `dashboard.json`.
 
-    EXTRAS=metrics uvicorn app:app
+    EXTRAS=+metrics uvicorn app:app
 
-    $ curl -s localhost:8000/metrics | grep -E '^posts_(requests_total|cache)'
+    $ curl -s localhost:8000/metrics | grep -E '^posts_(requests_total|cache)' | grep -v created
     posts_requests_total{method="POST",route="/signup",status="201"} 1.0
     posts_requests_total{method="GET",route="/getPosts",status="200"} 12.0
     posts_cache_hits_total 11.0
