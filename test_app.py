@@ -1316,7 +1316,7 @@ def test_openapi_has_no_schema_with_the_name_of_anothers_constructor(openapi: An
 def test_openapi_has_plain_parameters_and_a_post_without_a_default(openapi: Any) -> None:
     parameters = [each for operation in operations(openapi).values() for each in operation.get("parameters", [])]
     assert all("type" in each["schema"] and "default" not in each["schema"] for each in parameters)
-    assert all(each["required"] == (each["in"] == "path") for each in parameters)
+    assert {each["name"] for each in parameters if each["required"]} <= {"postID", "sessionID", "text"}
     schema = {each["name"]: each["schema"] for each in openapi["paths"]["/getPosts"]["get"]["parameters"]}
     assert set(schema) == {"status", "limit", "before", "If-None-Match"}
     assert schema["status"]["enum"] == ["published", "draft"]
@@ -2082,6 +2082,7 @@ def test_at_whatever_statement_the_database_fails_what_was_answered_is_what_is_t
     email, bob = new_email(), new_email()
     ada = sign_up(client, email)
     add(client, sign_up(client, bob))
+    (user,) = core.models.fetch(sa.select(core.User.id).where(core.User.email == email))
     faults = Faults(core, late, monkeypatch)
     engine = sa.create_engine(core.models.engine.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     database = engine.connect()
@@ -2090,6 +2091,8 @@ def test_at_whatever_statement_the_database_fails_what_was_answered_is_what_is_t
         """The status, and what has changed."""
         post_id = add(client, ada) if route == "/deletePost" else 0
         core.pages.clear()
+        if route == "/login":  # or the bound of an account's tokens would be reached
+            database.execute(sa.delete(core.models.Token).where(core.models.Token.user_id == user.id))
         before = rows_since(core, database, email)
         with faults.at(*fault):
             if route in {"/signup", "/login"}:
