@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from test_app import Server, new_database, serve
+from test_app import Server, new_database, serve, talk
 
 ORIGIN = "https://a.example"
 
@@ -84,3 +84,15 @@ def test_a_wrong_setting_ends_the_start_with_one_line(origins: str, credentials:
         assert server.process.wait(30) == 3
         assert server.log.startswith("CORS_")
         assert server.log.count("\n") == 1
+
+
+@pytest.mark.parametrize("origin", ["https://a.example", "https://elsewhere.example"])
+def test_a_preflight_that_upgrades_is_the_last_of_its_connection(server: Server, origin: str) -> None:
+    head = f"OPTIONS /getPosts HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: GET\r\n"
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+    for length in (0, len(smuggled)):
+        upgrade = f"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: {length}\r\n\r\n"
+        answer = talk(server, (head + upgrade).encode(), smuggled)
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert b"\r\nconnection: close\r\n" in answer.lower()
+    assert "/smuggled" not in server.log
