@@ -44,7 +44,7 @@ def find_setup(name: str) -> Callable[[FastAPI], None]:
         known = sorted(file.parent.name for file in files if "\ndef setup(" in file.read_text("utf-8"))
         stop(f"EXTRAS: there is no extra '{name}'. There are: {', '.join(known)}.")
     if not hasattr(extra, "setup"):
-        stop(f"EXTRAS: '{name}' has no function setup(app).")
+        stop(f"EXTRAS: there is no extra '{name}': it has no function setup(app).")
     return cast("Callable[[FastAPI], None]", extra.setup)
 
 
