@@ -118,7 +118,7 @@ async def unavailable(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": getattr(error, "advice", Unavailable.advice)}, 503, {"Retry-After": "5"})
 
 
-@app.post("/signup", status_code=201, summary="Open an account", responses=answers(400, 409, 413), **OPEN)
+@app.post("/signup", status_code=201, summary="Sign up", responses=answers(400, 409, 413), **OPEN)
 async def signup(credentials: schemas.Credentials, response: Response) -> schemas.AccessToken:
     """The email counts in lower case. Answers with an access token, as /login does."""
     email, password_hash = credentials.email, await models.in_hasher(auth.hash_password, credentials.password)

@@ -61,7 +61,7 @@ def strangers(page: Any, server: Server) -> set[str]:
 
 def test_docs_run_on_what_the_app_serves(server: Server, page: Any) -> None:
     page.goto(f"{home(server)}/docs")
-    page.get_by_text("Open an account").click()
+    page.get_by_text("Sign up", exact=True).click()
     page.get_by_role("button", name="Try it out").click()
     page.get_by_role("button", name="Execute").click()
     page.get_by_text('"access_token"').first.wait_for()
@@ -85,7 +85,7 @@ def test_a_pasted_token_stays_over_a_reload(server: Server, page: Any) -> None:
 
 def test_redoc_runs_on_what_the_app_serves(server: Server, page: Any) -> None:
     page.goto(f"{home(server)}/redoc")
-    page.get_by_role("heading", name="Open an account").wait_for()
+    page.get_by_role("heading", name="Sign up").wait_for()
     page.locator("input[type=text]").first.press_sequentially("newest")
     page.get_by_role("menuitem", name="Get Posts").last.wait_for()
     assert not strangers(page, server)
@@ -103,9 +103,9 @@ def test_it_works_behind_a_proxys_root_path(page: Any) -> None:
         page.route("**/blog/*", lambda route: route.continue_(url=route.request.url.replace("/blog", "", 1)))
         page.route("**/blog/docs/**", lambda route: route.continue_(url=route.request.url.replace("/blog", "", 1)))
         page.goto(f"{home(server)}/blog/docs")
-        page.get_by_text("Open an account").wait_for()
+        page.get_by_text("Sign up", exact=True).wait_for()
         page.goto(f"{home(server)}/blog/redoc")
-        page.get_by_role("heading", name="Open an account").wait_for()
+        page.get_by_role("heading", name="Sign up").wait_for()
 
 
 @pytest.mark.parametrize("accepted", ["identity", "", "br, gzip;q=0", "gzip ; q=0.000, identity", "x-gzipped"])

@@ -176,7 +176,7 @@ def test_journey_by_keyboard_alone(new_page: NewPage) -> None:
     page = new_page()
     keys = page.keyboard
     expect(page.get_by_role("textbox", name="Email")).to_be_focused()
-    button(page, "Open an account").press("Enter")
+    button(page, "Sign up").press("Enter")
     keys.type("journey@example.com")
     keys.press("Tab")
     keys.type("correct horse")
@@ -268,13 +268,13 @@ def test_password_is_changed_and_the_account_deleted(new_page: NewPage, ada: tup
     current.fill("correct horse")
     new.fill("short")
     button(page, "Change the password").click()
-    expect(new).to_have_accessible_description("It needs at least 8 characters.")
+    expect(new).to_have_accessible_description("A password has 8 to 128 characters.")
     new.fill("another horse")
     button(page, "Change the password").click()
     expect(page.get_by_text("The password is changed.")).to_be_visible()
     page.locator("#delete-account [name=password]").fill("another horse")
     button(page, "Delete my account").click()
-    expect(page.get_by_text("is deleted.")).to_be_visible()
+    expect(page.get_by_text("has been deleted.")).to_be_visible()
     log_in(page, ada[0], "another horse")
     expect(page.get_by_text("The email or the password is wrong.")).to_be_visible()
 
@@ -381,7 +381,7 @@ def test_refusals_of_sign_up_and_log_in_stand_beside_their_fields(
     log_in(page, ada[0], "wrong horse")
     expect(password).to_have_accessible_description("The email or the password is wrong.")
     expect(password).to_be_focused()
-    button(page, "Open an account").click()
+    button(page, "Sign up").click()
     page.locator("#credentials .primary").click()
     expect(email).to_have_accessible_description("This email is taken: log in, or sign up with another.")
     expect(email).to_have_attribute("aria-invalid", "true")
@@ -389,7 +389,7 @@ def test_refusals_of_sign_up_and_log_in_stand_beside_their_fields(
     password.fill("short")
     page.keyboard.press("Enter")
     expect(email).to_have_accessible_description("This is not a valid email address.")
-    expect(password).to_have_accessible_description(re.compile("It needs at least 8 characters."))
+    expect(password).to_have_accessible_description(re.compile("A password has 8 to 128 characters."))
 
 
 def test_each_other_refusal_is_said_and_the_text_stays(new_page: NewPage, ada: tuple[str, dict[str, str]]) -> None:

@@ -64,8 +64,8 @@ function setMode(join) {
   joining = join;
   const { password } = $("credentials").elements;
   const [name, question, other] = join
-    ? ["Open an account", "You have one?", "Log in"]
-    : ["Log in", "New here?", "Open an account"];
+    ? ["Sign up", "Already have an account?", "Log in"]
+    : ["Log in", "New here?", "Sign up"];
   $("entrance-title").textContent = $("credentials").querySelector(".primary").textContent = name;
   $("switch").textContent = other;
   $("switch").previousElementSibling.textContent = question;
@@ -152,7 +152,7 @@ onSubmit(
     const { email } = session.current();
     await request("POST", "deleteAccount", { password: form.elements.password.value });
     forget(email);
-    leave("Your account and all that was in it is deleted.");
+    leave("Your account and everything in it has been deleted.");
   },
   { 403: "password" },
 );
