@@ -99,7 +99,7 @@ def unlocked(connection: Connection, accounts: set[int]) -> set[int]:
 def among(accounts: set[int]) -> str:
     """Their `users`, by the primary key alone: for `IN (...)` MySQL would read, and lock, all rows of a small table."""
     wanted = " UNION ALL ".join(f"SELECT {user_id} AS wanted" for user_id in accounts)
-    return f"({wanted}) AS accounts STRAIGHT_JOIN users ON id = wanted"
+    return f"({wanted}) AS accounts STRAIGHT_JOIN users FORCE INDEX FOR JOIN (PRIMARY) ON id = wanted"
 
 
 def execute(connection: Connection, sql: str, values: Collection[object] = ()) -> Any:
