@@ -67,11 +67,16 @@ def test_the_readme_has_at_most_170_lines() -> None:
     assert EXTRAS.with_name("README.md").read_text("utf-8").count("\n") <= 170
 
 
-def test_any_two_extras_work_together_in_either_order_and_all_of_them_do(tmp_path: Path) -> None:
+@pytest.fixture
+def packages() -> None:
     try:
         list(map(version, PACKAGES))
     except PackageNotFoundError as error:
         pytest.skip(f"{error.name} is missing: pip install -r extras/requirements.txt")
+
+
+@pytest.mark.usefixtures("packages")
+def test_any_two_extras_work_together_in_either_order_and_all_of_them_do(tmp_path: Path) -> None:
     needed = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "CORS_ORIGINS": "https://a.example"}
     environment = {**os.environ, **needed}
     command = [sys.executable, "-c", PAIRS, *MODULES]
@@ -85,6 +90,7 @@ OPERATIONS = """
 """
 
 
+@pytest.mark.usefixtures("packages")
 def test_with_all_extras_on_each_operation_has_a_name_of_its_own_in_openapi() -> None:
     with new_database() as url, serve(url, EXTRAS=",".join(MODULES), CORS_ORIGINS="https://a.example") as server:
         paths = server.get("/openapi.json").json()["paths"]
