@@ -24,7 +24,7 @@ async def read_key(request: Request, _: Shown) -> str:
     lines = request.headers.getlist("Idempotency-Key")
     if not lines:
         return ""
-    match = re.fullmatch(KEY, lines[0].strip())
+    match = re.fullmatch(KEY, lines[0].strip(" \t"))
     if len(lines) > 1 or not match:
         raise HTTPException(400, MALFORMED)
     return re.sub(r"\\(.)", r"\1", match[1]) if match[1] else str(match[2])

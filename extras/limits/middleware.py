@@ -4,14 +4,15 @@ import asyncio
 import hashlib
 import ipaddress
 import json
-import re
 from contextlib import suppress
+from email.message import Message
 from types import SimpleNamespace
 from weakref import WeakValueDictionary
 
 from fastapi.responses import JSONResponse
+from starlette import types
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import app as core
 import schemas
@@ -51,7 +52,7 @@ def origin(scope: Scope) -> str | None:
 
 async def read_ahead(scope: Scope, receive: Receive) -> tuple[bytes, Receive]:
     """The body as far as it may go, and a `receive` that begins with it."""
-    messages: list[Message] = []
+    messages: list[types.Message] = []
     body = b""
     length = Headers(scope=scope).get("Content-Length", "")
     while len(body) <= core.OTHER_BODY and not (length.isdecimal() and int(length) > core.OTHER_BODY):
@@ -60,7 +61,7 @@ async def read_ahead(scope: Scope, receive: Receive) -> tuple[bytes, Receive]:
         if not messages[-1].get("more_body"):
             break
 
-    async def replay() -> Message:
+    async def replay() -> types.Message:
         return messages.pop(0) if messages else await receive()
 
     return body, replay
@@ -76,8 +77,10 @@ def account_of(body: bytes) -> str | None:
 
 def is_json(scope: Scope) -> bool:
     """What another site's page can send, a form or a text, is no login (and FastAPI's 422)."""
-    content_type = Headers(scope=scope).get("Content-Type", "").partition(";")[0].strip().lower()
-    return re.fullmatch(r"application/(.+\+)?json", content_type) is not None
+    message = Message()
+    message["Content-Type"] = Headers(scope=scope).get("Content-Type", "")
+    subtype = message.get_content_subtype()  # as FastAPI asks
+    return message.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
 
 
 class Limits:
@@ -92,7 +95,7 @@ class Limits:
             return await self.app(scope, receive, send)
         scope["limits_hits"], scope["limits_reserved"] = [], []
 
-        async def send_told(message: Message) -> None:
+        async def send_told(message: types.Message) -> None:
             if message["type"] == "http.response.start":
                 await self.settle(scope, message["status"])
                 if scope["limits_hits"]:

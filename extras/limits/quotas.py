@@ -1,6 +1,8 @@
 """How many posts an account may have, and of how many bytes."""
 
 from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from fastapi import HTTPException
@@ -26,7 +28,9 @@ COUNT = select(func.count(), func.coalesce(func.sum(Post.size), 0)).where(Post.u
 KEEP = update(Usage).where(Usage.user_id == bindparam("owner_id"))
 MOST_KNOWN = 100_000  # accounts
 
-known: set[int] = set()  # accounts whose total was found right since the start: before it, the quotas may have been off
+# Accounts whose total, as it was committed, was found right since the start: before it, the quotas may have been off.
+known: set[int] = set()
+counted: WeakKeyDictionary[Any, set[int]] = WeakKeyDictionary()  # those whose total a transaction has corrected itself
 
 
 def check_quota(posts: int | None, size: int | None) -> Callable[[Connection, int, int, int], None]:
@@ -51,8 +55,10 @@ def held(connection: Connection, user_id: int) -> tuple[int, int]:
     if total and user_id in known:
         return total.posts, total.bytes
     count, used = connection.execute(COUNT, {"user_id": user_id}).one()
-    if total == (count, used):
+    here = counted.setdefault(connection.get_transaction(), set())
+    if total == (count, used) and user_id not in here:
         if len(known) >= MOST_KNOWN:
             known.clear()
         known.add(user_id)
+    here.add(user_id)
     return count, int(used)

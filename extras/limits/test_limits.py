@@ -271,6 +271,17 @@ def test_what_can_be_no_login_is_not_counted(url: str) -> None:
         assert server.post("/login", json={"email": email, "password": PASSWORD}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "APPLICATION/+JSON ; a=b", "application/+json", "application/a+json", "application/"],
+)
+def test_whatever_type_fastapi_reads_as_json_is_counted(url: str, content_type: str) -> None:
+    with serve(url, EXTRAS="limits", LIMITS_LOGIN="2/day") as server:
+        login = json.dumps({"email": "nobody@example.com", "password": "wrong horse"})
+        answers = [server.post("/login", content=login, headers={"Content-Type": content_type}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] in ([401, 401, 429], [422, 422, 422])
+
+
 def test_who_uses_up_the_requests_does_not_keep_the_owner_from_ending_the_sessions(url: str) -> None:
     with serve(url, EXTRAS="limits,account", LIMITS_REQUESTS="1/day", LIMITS_REVOCATIONS="2/day") as server:
         headers = server.account()
@@ -362,6 +373,21 @@ def test_posts_from_when_there_were_no_quotas_count() -> None:
         with serve(url, EXTRAS="limits", LIMITS_POSTS="4") as server:
             answers = [server.post("/addPost", json={"text": "hi"}, headers=headers).status_code for _ in range(2)]
     assert answers == [201, 403]
+
+
+@pytest.mark.parametrize("extras", ["limits,idempotency", "fast,limits,idempotency"])
+def test_a_refused_post_does_not_bring_back_the_total_of_when_the_quotas_were_off(extras: str) -> None:
+    with new_database() as url:
+        with serve(url, EXTRAS=extras, LIMITS_POSTS="5") as server:
+            headers = server.account()
+            assert server.post("/addPost", json={"text": "hi"}, headers=headers).status_code == 201
+        with serve(url, EXTRAS="") as server:
+            for _ in range(4):
+                assert server.post("/addPost", json={"text": "hi"}, headers=headers).status_code == 201
+        with serve(url, EXTRAS=extras, LIMITS_POSTS="5") as server:
+            for key in ("a", "b", "", "c"):
+                keyed = headers | ({"Idempotency-Key": key} if key else {})
+                assert server.post("/addPost", json={"text": "hi"}, headers=keyed).status_code == 403
 
 
 def test_a_stolen_token_is_no_way_to_guess_the_password(url: str) -> None:

@@ -1,6 +1,8 @@
+import importlib
 import random
 import unicodedata
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 from urllib.parse import urljoin
 
@@ -8,7 +10,10 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
+import test_app
 from test_app import Server, new_database, serve
+
+core = test_app.core
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +135,62 @@ def test_a_search_that_takes_too_long_answers_and_is_gone_on_with(url: str, serv
     assert [len(page) for page in found][-1] == 1
     assert sum(map(len, found)) == 1
     assert len(found) > 1
+
+
+def test_posts_that_are_deleted_while_they_are_searched_hide_no_others(
+    core: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = importlib.import_module("extras.search")
+    monkeypatch.setattr(search, "STEP_POSTS", 1)
+    fetch, gone = core.models.fetch, set[int]()
+    with core.models.engine.begin() as connection:
+        user_id, _ = core.auth.open_account(connection, "searcher@example.com", "")
+        post = core.schemas.PostInput(text="a needle")
+        ids = [core.write_post(connection, user_id, post) for _ in range(5)]
+
+    def delete_before_the_texts_are_read(query: Any) -> Any:
+        if len(query.selected_columns) > 2 and not gone:
+            gone.add(ids[3])
+            with core.models.engine.begin() as connection:
+                connection.execute(sa.delete(core.Post).where(core.Post.id == ids[3]))
+        return fetch(query)
+
+    monkeypatch.setattr(core.models, "fetch", delete_before_the_texts_are_read)
+    found, before = search.find(user_id, search.FindQuery(text="needle"))
+    assert [post.id for post in found] == [ids[4], *ids[2::-1]]
+    assert before is None
+
+
+def test_a_text_is_folded_in_pieces_as_it_is_whole(core: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = importlib.import_module("extras.search")
+    chance = random.Random(0)
+    some = [
+        "a",
+        "E\u0301",
+        "\u0301",
+        "\u1100",
+        "\u1161",
+        "\u11a8",
+        "\uffa1",
+        "\uffc2",
+        "\uff76",
+        "\uff9e",
+        "\ufdfa",
+        "\u0bc6",
+        "\u0bbe",
+        "\u0130",
+        "ß",
+    ]
+    monkeypatch.setattr(search, "PIECE", 1)
+    for _ in range(2000):
+        text = "".join(chance.choices(some, k=12))
+        assert search.fold(text) == (search.fold_piece(text) if not text.isascii() else text.lower())
+
+
+def test_marks_without_end_are_broken_up_as_to_normalise_them_takes_for_ever(core: ModuleType) -> None:
+    search = importlib.import_module("extras.search")
+    folded = search.fold("a" + "\u0301\u0323" * 1000)
+    assert max(map(len, folded.split("\u034f"))) <= 31
 
 
 @pytest.mark.parametrize(

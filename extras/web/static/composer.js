@@ -24,7 +24,7 @@ export function composer(send, post, cancel) {
   let over = false;
 
   text.value = post ? post.text : "";
-  const original = text.value; // a textarea turns CRLF into LF
+  let original = text.value; // as it is saved; a textarea turns CRLF into LF
   const draft = loadDraft(key);
   text.value = draft?.text ?? original;
   form.version = draft ? draft.version : post?.version;
@@ -53,6 +53,7 @@ export function composer(send, post, cancel) {
     if (event.key !== key || document.hasFocus()) return; // what another tab typed, for one that nobody types in
     const other = loadDraft(key, event.newValue);
     text.value = other?.text ?? original;
+    form.version = other ? other.version : post?.version;
     form.key = other?.key;
     count();
   };
@@ -74,7 +75,8 @@ export function composer(send, post, cancel) {
         throw refusal;
       }
       form.key = undefined;
-      if (text.value === sent) text.value = original; // else it was typed on meanwhile
+      if (post) original = sent;
+      else if (text.value === sent) text.value = original; // else it was typed on meanwhile
       keep();
       count();
     },
