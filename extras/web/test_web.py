@@ -338,6 +338,25 @@ def test_what_is_typed_while_an_edit_is_saved_stays(new_page: NewPage, ada: tupl
     expect(page.get_by_role("article")).to_contain_text("Two and three")
 
 
+def test_an_edit_that_is_taken_back_while_it_is_saved_is_saved_again(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
+) -> None:
+    page = new_page()
+    log_in(page, ada[0])
+    write_box(page).fill("One")
+    button(page, "Publish").click()
+    button(page, "Edit").click()
+    box = page.get_by_role("textbox", name="Edit the post")
+    box.fill("Two")
+    with held(page, "**/editPost/*"):
+        button(page.get_by_role("list"), "Save").click()
+        box.fill("One")
+    expect(page.get_by_text("The post is saved, but for")).to_be_visible()
+    with page.expect_response("**/editPost/*"):
+        button(page.get_by_role("list"), "Save").click()
+    assert [post["text"] for post in server.get("/getPosts", headers=ada[1]).json()] == ["One"]
+
+
 def test_a_post_that_is_published_while_older_ones_load_stays(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
