@@ -1713,8 +1713,10 @@ def test_a_request_that_waits_too_long_is_503_and_never_begun(
     client: TestClient, core: ModuleType, ada: dict[str, str], late: Callable[[], None], route: str
 ) -> None:
     post_id = add(client, ada, "before")
+    fast = sys.modules.get("extras.fast.commit")
+    executors = {"/getPosts": core.models.readers, "/addPost": fast.committer if fast else core.models.writers}
     with ThreadPoolExecutor(1) as sender:
-        with hold(core.models.readers if route == "/getPosts" else core.models.writers) as waits:
+        with hold(executors.get(route, core.models.writers)) as waits:
             answer = sender.submit(send, client, ada, route, post_id)
             wait_until(waits)
             late()
