@@ -66,7 +66,8 @@ def schema(url: str) -> dict[str, Any]:
 
 
 def describe_mysql(url: str, table: str) -> Any:
-    lines = re.sub(r" AUTO_INCREMENT=\d+", "", query(url, f"SHOW CREATE TABLE {table}")[0][1]).splitlines()
+    implied = r" AUTO_INCREMENT=\d+| CHARACTER SET utf8mb4(?= COLLATE)"  # which MySQL shows once a column was altered
+    lines = re.sub(implied, "", query(url, f"SHOW CREATE TABLE {table}")[0][1]).splitlines()
     return sorted(line.rstrip(",") for line in lines)
 
 
