@@ -28,7 +28,6 @@ POST_BODY, OTHER_BODY = 1_048_576, 16_384  # bytes on the wire
 PAGE_BYTES, PAGE_POSTS = 2**20, 10_000  # that one query brings into memory, of texts
 PIECE, STALL = 2**16, 60  # bytes of a list that are sent at a time, and seconds that its client may take nothing
 TOO_LARGE = {"detail": f"The body is too large: at most {POST_BODY} bytes for a post, {OTHER_BODY} elsewhere."}
-FAILED = {"detail": "Something went wrong here. It was logged."}
 SWITCHED = b'{"detail": "Send a body without \'Upgrade\' and CONNECT."}'
 
 
@@ -73,7 +72,7 @@ app.swagger_ui_parameters = {"persistAuthorization": True}
 app.router.route_class, hooks.post = Route, schemas.Post
 
 
-# Around all else, the extras' layers too. After `Upgrade` and CONNECT uvicorn would read a body as the next request:
+# After `Upgrade` and CONNECT uvicorn would read a body as the next request:
 # the answer is the last of its connection. Two of Starlette's own answers are not JSON. One that its client does not
 # take is given up.
 async def guard(stack: types.ASGIApp, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
@@ -85,10 +84,9 @@ async def guard(stack: types.ASGIApp, scope: types.Scope, receive: types.Receive
     async def send_guarded(message: types.Message) -> None:
         nonlocal canned
         if message["type"] == "http.response.start":
-            canned = {413: TOO_LARGE, 500: FAILED}.get(message["status"])
-            replaced = {b"content-type", b"content-length"} if canned else ()
-            added = [(b"content-type", b"application/json")] * bool(canned) + [(b"connection", b"close")] * switching
-            message["headers"] = [each for each in message["headers"] if each[0] not in replaced] + added
+            canned = {413: TOO_LARGE, 500: {"detail": "Something went wrong. It was logged."}}.get(message["status"])
+            kept = [(b"content-type", b"application/json")] if canned else message["headers"]
+            message["headers"] = [*kept, *[(b"connection", b"close")] * switching]
         elif canned:
             message["body"] = json.dumps(canned).encode()
         try:
@@ -261,4 +259,6 @@ app.openapi()  # without the methods that come now
 for methods in (route.methods or set() for route in routing.iter_route_contexts(app.routes)):
     methods.update({"HEAD"} if "GET" in methods else ())  # RFC 9110 section 9.3.2
 hooks.create_tables()
-app.middleware_stack = partial(guard, reduce(lambda stack, add: add(stack), hooks.layers, app.build_middleware_stack()))
+stack = reduce(lambda stack, add: add(stack), hooks.layers, partial(guard, app.build_middleware_stack()))
+last = partial(guard, stack)  # as what a layer answers after Upgrade has to be the last of its connection, too
+app.middleware_stack = lambda scope, *io: (last if b"upgrade" in dict(scope.get("headers", [])) else stack)(scope, *io)

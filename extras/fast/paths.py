@@ -58,7 +58,7 @@ async def refuse(app: FastAPI, error: Exception, scope: Scope, receive: Receive,
 
     handlers = dict(app.exception_handlers)
     on_error = handlers.pop(500, None) or handlers.pop(Exception, None)
-    await ServerErrorMiddleware(ExceptionMiddleware(fail, handlers), on_error)(scope, receive, send)
+    await core.guard(ServerErrorMiddleware(ExceptionMiddleware(fail, handlers), on_error), scope, receive, send)
 
 
 def plain_headers(scope: Scope) -> dict[bytes, bytes] | None:

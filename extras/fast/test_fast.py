@@ -9,7 +9,6 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,8 +79,7 @@ def accounts(server: Server) -> list[dict[str, str]]:
 def fast(core: ModuleType, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """A client of the app in this process, with the layer around it."""
     paths = importlib.import_module("extras.fast.paths")
-    layer = paths.FastPaths(core.app, core.app.middleware_stack)
-    monkeypatch.setattr(core.app, "middleware_stack", partial(core.guard, layer))
+    monkeypatch.setattr(core.app, "middleware_stack", paths.FastPaths(core.app, core.app.middleware_stack))
     return client
 
 
