@@ -72,9 +72,8 @@ app.swagger_ui_parameters = {"persistAuthorization": True}
 app.router.route_class, hooks.post = Route, schemas.Post
 
 
-# After `Upgrade` and CONNECT uvicorn would read a body as the next request:
-# the answer is the last of its connection. Two of Starlette's own answers are not JSON. One that its client does not
-# take is given up.
+# After `Upgrade` and CONNECT uvicorn would read a body as the next request: the answer is the last of its connection.
+# Two of Starlette's own answers are not JSON. One that its client does not take is given up.
 async def guard(stack: types.ASGIApp, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
     headers, canned = dict(scope.get("headers", [])), None
     switching = b"upgrade" in headers or scope.get("method") == "CONNECT"
@@ -259,6 +258,4 @@ app.openapi()  # without the methods that come now
 for methods in (route.methods or set() for route in routing.iter_route_contexts(app.routes)):
     methods.update({"HEAD"} if "GET" in methods else ())  # RFC 9110 section 9.3.2
 hooks.create_tables()
-stack = reduce(lambda stack, add: add(stack), hooks.layers, partial(guard, app.build_middleware_stack()))
-last = partial(guard, stack)  # as what a layer answers after Upgrade has to be the last of its connection, too
-app.middleware_stack = lambda scope, *io: (last if b"upgrade" in dict(scope.get("headers", [])) else stack)(scope, *io)
+app.middleware_stack = reduce(lambda stack, add: add(stack), hooks.layers, partial(guard, app.build_middleware_stack()))

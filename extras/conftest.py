@@ -5,10 +5,31 @@ the name of a library. So a package without a content stands for each. The tests
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+
+import pytest
+
+from test_app import Server, new_database
 
 for file in Path(__file__).parent.glob("*/__init__.py"):
     package = ModuleType(file.parent.name)
     package.__path__ = [str(file.parent)]
     sys.modules.setdefault(package.__name__, package)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with new_database() as url:
+        yield url
+
+
+@pytest.fixture
+def ada(server: Server) -> dict[str, str]:
+    return server.account()
+
+
+@pytest.fixture
+def bob(server: Server) -> dict[str, str]:
+    return server.account()

@@ -9,13 +9,15 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from models import stop
+from models import hooks, stop
 
 
 def names_of_extras(default: str) -> list[str]:
@@ -60,3 +62,14 @@ def load(app: FastAPI, default: str) -> None:
             if count > 1:
                 stop(f"EXTRAS: '{name}' adds '{route}', which {owners.get(route, name)} has. Leave one of them out.")
             owners.setdefault(route, name)
+    hooks.layers.append(end_upgraded)
+
+
+def end_upgraded(stack: ASGIApp) -> ASGIApp:
+    """What another layer answers after Upgrade is the last of its connection too, as the core's guard has it."""
+    guarded = partial(importlib.import_module("app").guard, stack)
+
+    async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+        await (guarded if b"upgrade" in dict(scope.get("headers", [])) else stack)(scope, receive, send)
+
+    return choose

@@ -21,16 +21,6 @@ def server() -> Iterator[Server]:
         assert "Traceback" not in server.log
 
 
-@pytest.fixture
-def ada(server: Server) -> dict[str, str]:
-    return server.account()
-
-
-@pytest.fixture
-def bob(server: Server) -> dict[str, str]:
-    return server.account()
-
-
 def add(server: Server, headers: dict[str, str], text: str = "old", status: str = "published") -> dict[str, Any]:
     server.post("/addPost", json={"text": text, "status": status}, headers=headers)
     post: dict[str, Any] = server.get("/getPosts", headers=headers).json()[0]

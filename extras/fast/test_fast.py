@@ -43,12 +43,6 @@ Job = Callable[[httpx2.AsyncClient], Awaitable[httpx2.Response]]
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with new_database() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
 def server(url: str) -> Iterator[Server]:
     with serve(url, EXTRAS="fast", PYTHONHASHSEED="1") as server:
         yield server

@@ -12,12 +12,6 @@ from test_app import ROOT, Server, fragile_database, new_database, serve
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with new_database() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
 def server(url: str) -> Iterator[Server]:
     with serve(url, EXTRAS="health") as server:
         yield server

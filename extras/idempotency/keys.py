@@ -36,11 +36,7 @@ Kept = tuple[int, bytes, bytes, int, int]  # a claim, the post's id, and when it
 
 
 class Replay(Exception):
-    """The post was written before; nothing is now."""
-
-    def __init__(self, post_id: int) -> None:
-        super().__init__(post_id)
-        self.post_id = post_id
+    """The post was written before, and has this id; nothing is written now."""
 
 
 def claim(user_id: int, post: schemas.PostInput, key: str) -> Claim | None:

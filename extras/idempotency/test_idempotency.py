@@ -31,12 +31,6 @@ REPLAYED = "Idempotent-Replayed"
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with new_database() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
 def servers(url: str) -> Iterator[dict[str, Server]]:
     with serve(url, EXTRAS=BOTH[0]) as fast, serve(url, EXTRAS=BOTH[1]) as plain:
         yield dict(zip(BOTH, (fast, plain), strict=True))
@@ -46,16 +40,6 @@ def servers(url: str) -> Iterator[dict[str, Server]]:
 @pytest.fixture(params=BOTH)
 def server(servers: dict[str, Server], request: pytest.FixtureRequest) -> Server:
     return servers[request.param]
-
-
-@pytest.fixture
-def ada(server: Server) -> dict[str, str]:
-    return server.account()
-
-
-@pytest.fixture
-def bob(server: Server) -> dict[str, str]:
-    return server.account()
 
 
 def new_key() -> str:

@@ -1,18 +1,17 @@
 """Sign-ups and logins, which have no token yet: counted by the client's address and by the account that they name."""
 
 import asyncio
+import email.message
 import hashlib
 import ipaddress
 import json
 from contextlib import suppress
-from email.message import Message
 from types import SimpleNamespace
 from weakref import WeakValueDictionary
 
 from fastapi.responses import JSONResponse
-from starlette import types
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import app as core
 import schemas
@@ -52,7 +51,7 @@ def origin(scope: Scope) -> str | None:
 
 async def read_ahead(scope: Scope, receive: Receive) -> tuple[bytes, Receive]:
     """The body as far as it may go, and a `receive` that begins with it."""
-    messages: list[types.Message] = []
+    messages: list[Message] = []
     body = b""
     length = Headers(scope=scope).get("Content-Length", "")
     while len(body) <= core.OTHER_BODY and not (length.isdecimal() and int(length) > core.OTHER_BODY):
@@ -61,7 +60,7 @@ async def read_ahead(scope: Scope, receive: Receive) -> tuple[bytes, Receive]:
         if not messages[-1].get("more_body"):
             break
 
-    async def replay() -> types.Message:
+    async def replay() -> Message:
         return messages.pop(0) if messages else await receive()
 
     return body, replay
@@ -77,7 +76,7 @@ def account_of(body: bytes) -> str | None:
 
 def is_json(scope: Scope) -> bool:
     """What another site's page can send, a form or a text, is no login (and FastAPI's 422)."""
-    message = Message()
+    message = email.message.Message()
     message["Content-Type"] = Headers(scope=scope).get("Content-Type", "")
     subtype = message.get_content_subtype()  # as FastAPI asks
     return message.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
@@ -95,7 +94,7 @@ class Limits:
             return await self.app(scope, receive, send)
         scope["limits_hits"], scope["limits_reserved"] = [], []
 
-        async def send_told(message: types.Message) -> None:
+        async def send_told(message: Message) -> None:
             if message["type"] == "http.response.start":
                 await self.settle(scope, message["status"])
                 if scope["limits_hits"]:

@@ -34,12 +34,6 @@ def has_redis() -> bool:
 needs_redis = pytest.mark.skipif(not has_redis(), reason="needs Redis on port 6379")
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with new_database() as url:
-        yield url
-
-
 @pytest.fixture
 def redis_url() -> Iterator[str]:
     redis.Redis.from_url(REDIS).flushdb()

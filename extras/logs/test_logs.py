@@ -14,12 +14,6 @@ SECRET = "s3cret-Zq9xW4"
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with new_database() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
 def server(url: str) -> Iterator[Server]:
     with serve(url, EXTRAS="logs,health") as server:
         yield server

@@ -10,15 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from test_app import ROOT, Server, new_database, serve, wait_until
+from test_app import ROOT, Server, serve, wait_until
 
 pytest.importorskip("prometheus_client")
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with new_database() as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 import test_app
-from test_app import Server, new_database, serve
+from test_app import Server, serve
 
 core = test_app.core
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with new_database() as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

@@ -320,10 +320,9 @@ def held(page: Page, pattern: str) -> Iterator[None]:
     page.unroute(pattern)
 
 
-@with_others
-def test_what_is_typed_while_an_edit_is_saved_stays(new_page: NewPage, ada: tuple[str, dict[str, str]]) -> None:
-    page = new_page()
-    log_in(page, ada[0])
+def type_while_saving(page: Page, email: str, text: str) -> Any:
+    """The box of an edit from "One" to "Two", into which this text was typed before the answer came."""
+    log_in(page, email)
     write_box(page).fill("One")
     button(page, "Publish").click()
     button(page, "Edit").click()
@@ -331,27 +330,26 @@ def test_what_is_typed_while_an_edit_is_saved_stays(new_page: NewPage, ada: tupl
     box.fill("Two")
     with held(page, "**/editPost/*"):
         button(page.get_by_role("list"), "Save").click()
-        box.fill("Two and three")
+        box.fill(text)
     expect(page.get_by_text("The post is saved, but for")).to_be_visible()
+    return box
+
+
+@with_others
+def test_what_is_typed_while_an_edit_is_saved_stays(new_page: NewPage, ada: tuple[str, dict[str, str]]) -> None:
+    page = new_page()
+    box = type_while_saving(page, ada[0], "Two and three")
     expect(box).to_have_value("Two and three")
     button(page.get_by_role("list"), "Save").click()
     expect(page.get_by_role("article")).to_contain_text("Two and three")
 
 
+@with_others
 def test_an_edit_that_is_taken_back_while_it_is_saved_is_saved_again(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
     page = new_page()
-    log_in(page, ada[0])
-    write_box(page).fill("One")
-    button(page, "Publish").click()
-    button(page, "Edit").click()
-    box = page.get_by_role("textbox", name="Edit the post")
-    box.fill("Two")
-    with held(page, "**/editPost/*"):
-        button(page.get_by_role("list"), "Save").click()
-        box.fill("One")
-    expect(page.get_by_text("The post is saved, but for")).to_be_visible()
+    type_while_saving(page, ada[0], "One")
     with page.expect_response("**/editPost/*"):
         button(page.get_by_role("list"), "Save").click()
     assert [post["text"] for post in server.get("/getPosts", headers=ada[1]).json()] == ["One"]
