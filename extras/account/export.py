@@ -1,6 +1,6 @@
 """A copy of all that is held about an account."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 from fastapi import APIRouter, Response
@@ -26,12 +26,15 @@ class Owner(BaseModel):
 
 
 class Export(BaseModel):
+    model_config = ConfigDict(extra="allow")  # what other extras hold
+
     account: Owner
     sessions: list[SessionOut]
     posts: list[schemas.Post]
 
 
 router = APIRouter(route_class=core.Route, tags=["Account"])
+others: dict[str, Callable[[int], BaseModel]] = {}  # what another extra holds about an account, by its id
 
 
 def read_owner(user_id: int) -> Owner | None:
@@ -51,15 +54,19 @@ async def export_data(user: CurrentUser) -> Response:
     owner, sessions = await read(read_owner, user.id), await read(read_sessions, user)
     if not owner:
         raise auth.unauthorized("The account is gone.", "invalid_token")
+    more = {name: await read(find, user.id) for name, find in others.items()}
     headers = {"Content-Disposition": 'attachment; filename="posts-export.json"', "Cache-Control": "no-store"}
     page = await read(core.page_of_posts, user.id, user.posts_version, "", core.PAGE_POSTS, schemas.MAX_ID)
-    return StreamingResponse(stream_export(user, owner, sessions, page), 200, headers, "application/json")
+    return StreamingResponse(stream_export(user, owner, sessions, more, page), 200, headers, "application/json")
 
 
 async def stream_export(
-    user: auth.Account, owner: Owner, sessions: list[SessionOut], page: core.Page
+    user: auth.Account, owner: Owner, sessions: list[SessionOut], more: dict[str, BaseModel], page: core.Page
 ) -> AsyncIterator[bytes | memoryview]:
-    yield b'{"account":%b,"sessions":%b,"posts":' % (owner.model_dump_json().encode(), SESSIONS.dump_json(sessions))
+    yield b'{"account":%b,"sessions":%b,' % (owner.model_dump_json().encode(), SESSIONS.dump_json(sessions))
+    for name, held in more.items():
+        yield b'"%b":%b,' % (name.encode(), held.model_dump_json().encode())
+    yield b'"posts":'
     async for part in core.in_pieces(page, user, ""):
         yield part
     yield b"}"

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 
 import models
 from auth import Account
@@ -23,11 +23,11 @@ LOOK_UP = (
 
 
 @cache
-def sql_for(count: int) -> str:
-    """The statement for so many digests, with the driver's own placeholders: those of the digests come first."""
+def sql_for(statement: Select[Any], name: str, count: int) -> str:
+    """The statement for so many values of this name, with the driver's own placeholders: those of the values first."""
     dialect: Any = type(models.engine.dialect)
     positional = dialect(paramstyle="qmark" if models.SQLITE else "format")
-    statement = LOOK_UP.params(digests=[""] * count, now=0)
+    statement = statement.params({name: [""] * count})
     return str(statement.compile(dialect=positional, compile_kwargs={"render_postcompile": True}))
 
 
@@ -78,7 +78,7 @@ line = Line()
 
 def find_accounts(digests: list[str]) -> list[Account | None]:
     """The account of each token; None where it is unknown or has expired."""
-    rows = line.ask(sql_for(len(digests)), [*digests, models.now()])
+    rows = line.ask(sql_for(LOOK_UP, "digests", len(digests)), [*digests, models.now()])
     accounts = {digest: Account(*account) for digest, *account in rows}
     return [accounts.get(digest) for digest in digests]
 

@@ -1,0 +1,74 @@
+"""Markdown to HTML, run as a program of its own: a JSON string a line, answered with the HTML, or with null.
+
+Markdown can take for ever and any memory: of ten thousand brackets each is looked at for each, and one long link can
+be repeated by a few letters. So this is no work for a thread, which cannot be ended.
+"""
+
+import json
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+LEAST, EACH = 0.1, 5e-6  # seconds that a text may take, and for each of its characters
+KILLED = 2  # seconds of the processor, after which the system ends what cannot be broken off
+MEMORY = 2**29  # bytes
+GROWTH, FREE = 20, 2**12  # times as long the HTML may be, and characters more
+
+markdown = MarkdownIt("js-default", {"html": False})
+cleaner = nh3.Cleaner(
+    attributes={"a": {"href", "title"}, "img": {"src", "alt", "title"}, "ol": {"start"}},
+    attribute_filter=lambda tag, name, value: (
+        None if (tag, name) == ("img", "src") and not value.lower().startswith("https://") else value
+    ),
+    link_rel="ugc nofollow noopener",
+    set_tag_attribute_values={"img": {"loading": "lazy", "decoding": "async", "referrerpolicy": "no-referrer"}},
+    url_schemes={"http", "https", "mailto"},
+)
+
+
+def lower_headings(tokens: Sequence[Token]) -> None:
+    """The page has an `h1` and each post stands below an `h2`."""
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
+
+
+def render(text: str) -> str | None:
+    """None if the HTML would be out of all proportion."""
+    tokens = markdown.parse(text)
+    lower_headings(tokens)
+    html = str(markdown.renderer.render(tokens, markdown.options, {}))
+    return cleaner.clean(html) if len(html) <= GROWTH * len(text) + FREE else None
+
+
+def break_off(*_: object) -> None:
+    raise TimeoutError
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end of its input ends it
+    signal.signal(signal.SIGALRM, break_off)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    for line in sys.stdin.buffer:
+        html = None
+        try:
+            text = json.loads(line)
+            signal.setitimer(signal.ITIMER_PROF, KILLED)
+            signal.setitimer(signal.ITIMER_REAL, LEAST + EACH * len(text))
+            html = render(text)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except (TimeoutError, MemoryError, RecursionError):
+            html = None
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        print(json.dumps(html), flush=True)
+
+
+if __name__ == "__main__":
+    main()

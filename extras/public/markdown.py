@@ -1,0 +1,57 @@
+"""The HTML of a post's Markdown, from a child process that each worker has; what takes too long stays plain text."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from html import escape
+
+from cachetools import TTLCache
+
+import models
+
+from . import child
+
+LONGEST = 2**17  # characters of a text that is looked at as Markdown
+
+# By the text's digest, for 300 s; None is kept, too, so that what takes too long is not tried at each request.
+rendered: TTLCache[bytes, str | None] = TTLCache(2**25, 300, getsizeof=lambda html: 200 + 4 * len(html or ""))
+renderers = ThreadPoolExecutor(1, "markdown")
+children: list["subprocess.Popen[bytes]"] = []  # one at most
+
+
+def ask(text: str) -> str | None:
+    """What the child answers; None if it has died of the text."""
+    if not children:
+        command = [sys.executable, "-P", child.__file__]
+        children.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))  # noqa: S603
+    process = children[0]
+    try:
+        process.stdin.write(json.dumps(text).encode() + b"\n")  # type: ignore[union-attr]
+        process.stdin.flush()  # type: ignore[union-attr]
+        answer = process.stdout.readline()  # type: ignore[union-attr]
+    except OSError:
+        answer = b""
+    if answer.endswith(b"\n"):
+        html: str | None = json.loads(answer)
+        return html
+    children.remove(process)
+    process.kill()
+    process.communicate()
+    return None
+
+
+async def render(text: str) -> str | None:
+    """Safe HTML; None for what can only be shown as it is."""
+    if len(text) > LONGEST:
+        return None
+    key = sha256(text.encode()).digest()
+    if key in rendered:
+        return rendered[key]
+    html = rendered[key] = await models.in_thread(renderers, models.DEADLINE, ask, text)
+    return html
+
+
+def html_of(text: str, html: str | None) -> str:
+    return f"<pre>{escape(text)}</pre>" if html is None else html
