@@ -108,7 +108,8 @@ def test_compose_passes_each_setting_of_the_core_and_the_extras_on() -> None:
     files = [*ROOT.glob("*.py"), *FOLDER.parent.glob("*.py"), *FOLDER.parent.glob("*/__init__.py")]
     code = "".join(file.read_text() for file in files if not file.name.startswith("test_"))
     names = set(re.findall(r'environ\.get\("([A-Z_]+)"', code)) - {"PATH", "PROMETHEUS_MULTIPROC_DIR"}
-    names |= {f"LIMITS_{name}" for name in ("SIGNUP", "LOGIN", "ATTEMPTS", "GUESSES", "REQUESTS", "REVOCATIONS")}
+    limits = "SIGNUP", "LOGIN", "ATTEMPTS", "GUESSES", "REQUESTS", "READERS", "REVOCATIONS"
+    names |= {"PUBLIC_INDEX", "PUBLIC_URL", *(f"LIMITS_{name}" for name in limits)}
     assert set(re.findall("^ {6}([A-Z_]+):", (FOLDER / "compose.yaml").read_text(), re.MULTILINE)) >= names
     config = [*compose(), "--project-directory", ".", "-f", "extras/deploy/compose.yaml", "config"]
     assert "TOKEN_TTL: '77'" in check(*config, MYSQL_PASSWORD="secret", TOKEN_TTL="77").replace('"', "'")

@@ -18,7 +18,7 @@ MOST_AGE = 5  # seconds that a connection is used: after a failover this one, to
 LOOK_UP = (
     select(Token.digest, User.id, User.posts_version, Token.id)
     .join_from(Token, User)
-    .where(Token.digest.in_(bindparam("digests", expanding=True)), Token.expires_at > bindparam("now"))
+    .where(Token.digest.in_(bindparam("digests", expanding=True)), Token.expires_at > bindparam("now", 0))
 )
 
 

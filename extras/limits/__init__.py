@@ -10,6 +10,7 @@
 | `LIMITS_ATTEMPTS` | `10/15 minutes` | sign-ups and logins that fail, of one account from one address | nobody types a wrong password ten times; the right one starts anew |
 | `LIMITS_GUESSES` | `100/hour` | sign-ups and logins that fail, of one account, from all addresses that it was not opened from | a year of guessing is 876,000 tries, where a million passwords are common |
 | `LIMITS_REQUESTS` | `1200/minute` | all that one account asks with its tokens | 20 a second: more than any page, less than what hurts others |
+| `LIMITS_READERS` | `600/minute` | what one address asks of `public`: pages, feeds, /publicPosts | ten a second; who has a token is counted by account elsewhere |
 | `LIMITS_REVOCATIONS` | `60/minute` | of these, apart: /logout, /logoutAll, /changePassword, /deleteAccount, DELETE /sessions/... | whoever has a stolen token cannot use up its owner's way out |
 
 A login's account counts whether there is one or not, so no limit tells whether there is. An address from which the
@@ -68,6 +69,7 @@ DEFAULTS = {
     "attempts": "10/15 minutes",
     "guesses": "100/hour",
     "requests": "1200/minute",
+    "readers": "600/minute",
     "revocations": "60/minute",
 }
 

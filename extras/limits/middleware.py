@@ -1,4 +1,6 @@
-"""Sign-ups and logins, which have no token yet: counted by the client's address and by the account that they name."""
+"""What has no token yet: sign-ups and logins, counted by the client's address and by the account that they name, and
+readers of what is public, by their address.
+"""
 
 import asyncio
 import email.message
@@ -29,6 +31,11 @@ def describe(hits: list[Hit]) -> dict[str, str]:
         "RateLimit-Policy": ", ".join(f'"{hit.name}";q={hit.limit.amount};w={hit.limit.get_expiry()}' for hit in hits),
         "RateLimit": ", ".join(f'"{hit.name}";r={max(0, hit.limit.amount - hit.used)};t={hit.reset}' for hit in hits),
     }
+
+
+def is_public(path: str) -> bool:
+    """What `public` shows to everybody."""
+    return path.startswith(("/@", "/publicPosts/"))
 
 
 def path_of(scope: Scope) -> str:
@@ -83,7 +90,7 @@ def is_json(scope: Scope) -> bool:
 
 
 class Limits:
-    """Counts sign-ups and logins, refuses those too many, and tells clients how things stand."""
+    """Counts sign-ups, logins and readers, refuses those too many, and tells clients how things stand."""
 
     def __init__(self, app: ASGIApp, store: Store) -> None:
         self.app, self.store = app, store
@@ -102,6 +109,8 @@ class Limits:
             await send(message)
 
         path = path_of(scope)
+        if is_public(path):
+            return await self.count_reader(scope, receive, send_told)
         if scope["method"] != "POST" or path not in BY_ADDRESS or not is_json(scope):
             return await self.app(scope, receive, send_told)
         address = origin(scope)
@@ -119,6 +128,11 @@ class Limits:
             hit = await self.reserve(scope, account)
             answer = refuse(scope, hit) if hit else self.app
             await answer(scope, receive, send_told)
+
+    async def count_reader(self, scope: Scope, receive: Receive, send: Send) -> None:
+        address, hits = origin(scope), scope["limits_hits"]
+        too_many = address and await self.is_one_too_many(hits, "readers", address)
+        await (refuse(scope, hits[-1]) if too_many else self.app)(scope, receive, send)
 
     async def reserve(self, scope: Scope, account: str) -> Hit | None:
         """The limit that this sign-up or login is too many for."""
@@ -149,6 +163,8 @@ class Limits:
 
 def refuse(scope: Scope, hit: Hit) -> JSONResponse:
     path = path_of(scope)
+    if is_public(path):  # never what a client can choose
+        path = "/publicPosts/{handle}" if path.startswith("/publicPosts/") else "/@{handle}"
     scope["route"] = SimpleNamespace(path=path)  # logs and metrics look for it, and no router is asked
     log.warning("limited %s by=%s", path[1:], hit.name)
     return JSONResponse({"detail": TOO_MANY.format(hit.reset)}, 429, {"Retry-After": str(hit.reset)})

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 import app as core
 
-from .middleware import BY_ADDRESS
+from .middleware import BY_ADDRESS, is_public
 
 RATES = {"RateLimit": core.STR, "RateLimit-Policy": core.STR}
 
@@ -23,7 +23,7 @@ def document(app: FastAPI, quota: bool) -> None:
                 answers = operation["responses"]
                 if quota and path in {"/addPost", "/editPost/{postID}"}:
                     answers["403"] = {"description": "Your quota is used up", "content": content}
-                if path in BY_ADDRESS or operation.get("security"):
+                if path in BY_ADDRESS or is_public(path) or operation.get("security"):
                     answers["429"] = {"description": "Too many: try again after `Retry-After` seconds"} | {
                         "content": content,
                         "headers": {"Retry-After": core.SECS},

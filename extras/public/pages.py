@@ -26,8 +26,7 @@ TITLE, DESCRIPTION = 70, 200  # characters
 
 def words_of(text: str, rendered: str | None) -> str:
     """How the post begins, without its marks."""
-    plain = text[:2000] if rendered is None else html.unescape(nh3.clean(rendered[:4000], tags=set()))
-    return one_line(plain)
+    return text[:2000] if rendered is None else html.unescape(nh3.clean(rendered[:4000], tags=set()))
 
 
 def shorten(words: str, most: int) -> str:
@@ -36,9 +35,8 @@ def shorten(words: str, most: int) -> str:
 
 def title_of(text: str, rendered: str | None, post_id: int) -> str:
     """Its first line."""
-    first = text.lstrip()[:2000].splitlines()[:1]
-    block = rendered.split("\n", 1)[0] if rendered else None
-    return shorten(words_of("".join(first), block), TITLE) or f"Post {post_id}"
+    lines = map(one_line, words_of(text, rendered).splitlines())
+    return shorten(next(filter(None, lines), f"Post {post_id}"), TITLE)
 
 
 def time_of(at: int) -> datetime:
@@ -136,13 +134,13 @@ async def load_list(handle: str, owner: Owner, site: Site, before: int | None) -
 def show_one(handle: str, name: str, site: Site, entry: Entry, rendered: str | None) -> str:
     root = f"{escape(site.root)}/@{handle}"
     title = title_of(entry.text, rendered, entry.id)
-    description = shorten(words_of(entry.text, rendered), DESCRIPTION)
+    description = shorten(one_line(words_of(entry.text, rendered)), DESCRIPTION)
     path = f"/@{handle}/{entry.id}"
     head = head_of(site, handle, path, title, description, "article")
     head += meta("article:published_time", f"{time_of(entry.created_at):%Y-%m-%dT%H:%M:%SZ}")
     head += meta("article:modified_time", f"{time_of(entry.updated_at):%Y-%m-%dT%H:%M:%SZ}")
-    body = f'<header>\n<p><a href="{root}"><bdi dir="auto">{escape(name)}</bdi></a></p>\n</header>\n<main>\n'
-    body += f'<article>\n<h1 class="date">{show_times(entry)}</h1>\n{show_text(entry, rendered)}</article>\n</main>\n'
+    body = f'<header>\n<h1><a href="{root}"><bdi dir="auto">{escape(name)}</bdi></a></h1>\n</header>\n<main>\n'
+    body += f"<article>\n<h2>{show_times(entry)}</h2>\n{show_text(entry, rendered)}</article>\n</main>\n"
     body += (
         f'<footer>\n<p><a href="{root}">All posts</a> <a href="{root}/{entry.id}?raw">Plain text</a></p>\n</footer>\n'
     )
