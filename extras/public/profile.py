@@ -108,7 +108,7 @@ def set_handle(connection: Connection, user_id: int, handle: str | None) -> None
         return
     held = select(func.count()).where(mine, Handle.free_at > now)
     if connection.execute(held).scalar_one() >= MOST:
-        raise HTTPException(409, f"You have had {MOST} other handles in 30 days: take one of these again, or wait.")
+        raise HTTPException(409, f"You have had {MOST} handles in 30 days: take one of these again, or wait.")
     connection.execute(insert(Handle).values(user_id=user_id, handle=handle))
 
 
