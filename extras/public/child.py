@@ -14,8 +14,8 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-LEAST, EACH = 0.1, 5e-6  # seconds that a text may take, and for each of its characters
-KILLED = 2  # seconds of the processor, after which the system ends what cannot be broken off
+LEAST, EACH = 0.1, 5e-6  # seconds of the processor that a text may take, and for each of its characters
+KILLED = 2  # seconds after which the system ends what cannot be broken off
 MEMORY = 2**29  # bytes
 GROWTH, FREE = 20, 2**12  # times as long the HTML may be, and characters more
 
@@ -26,7 +26,10 @@ cleaner = nh3.Cleaner(
         None if (tag, name) == ("img", "src") and not value.lower().startswith("https://") else value
     ),
     link_rel="ugc nofollow noopener",
-    set_tag_attribute_values={"img": {"loading": "lazy", "decoding": "async", "referrerpolicy": "no-referrer"}},
+    set_tag_attribute_values={
+        "img": {"loading": "lazy", "decoding": "async", "referrerpolicy": "no-referrer"},
+        **dict.fromkeys(("pre", "table"), {"tabindex": "0"}),  # to be scrolled by keyboard
+    },
     url_schemes={"http", "https", "mailto"},
 )
 
@@ -52,21 +55,20 @@ def break_off(*_: object) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end of its input ends it
-    signal.signal(signal.SIGALRM, break_off)
+    signal.signal(signal.SIGPROF, break_off)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for line in sys.stdin.buffer:
         html = None
         try:
             text = json.loads(line)
-            signal.setitimer(signal.ITIMER_PROF, KILLED)
-            signal.setitimer(signal.ITIMER_REAL, LEAST + EACH * len(text))
+            signal.setitimer(signal.ITIMER_REAL, KILLED)
+            signal.setitimer(signal.ITIMER_PROF, LEAST + EACH * len(text))
             html = render(text)
-            signal.setitimer(signal.ITIMER_REAL, 0)
         except (TimeoutError, MemoryError, RecursionError):
-            html = None
+            pass
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
             signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
         print(json.dumps(html), flush=True)
 
 

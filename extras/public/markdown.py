@@ -23,23 +23,19 @@ children: list["subprocess.Popen[bytes]"] = []  # one at most
 
 def ask(text: str) -> str | None:
     """What the child answers; None if it has died of the text."""
-    if not children:
+    if not children or children[0].poll() is not None:
         command = [sys.executable, "-P", child.__file__]
-        children.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))  # noqa: S603
-    process = children[0]
+        children[:] = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)]  # noqa: S603
+    (process,) = children
     try:
         process.stdin.write(json.dumps(text).encode() + b"\n")  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
-        answer = process.stdout.readline()  # type: ignore[union-attr]
-    except OSError:
-        answer = b""
-    if answer.endswith(b"\n"):
-        html: str | None = json.loads(answer)
-        return html
-    children.remove(process)
-    process.kill()
-    process.communicate()
-    return None
+        html: str | None = json.loads(process.stdout.readline())  # type: ignore[union-attr]
+    except (OSError, ValueError):
+        process.kill()
+        process.wait()
+        return None
+    return html
 
 
 async def render(text: str) -> str | None:
