@@ -86,7 +86,8 @@ def test_any_two_extras_work_together_in_either_order_and_all_of_them_do(tmp_pat
 
 OPERATIONS = """
     add_post change_password delete_account delete_post delete_session edit_post export_data find_posts get_post
-    get_posts list_sessions livez log_out log_out_everywhere login readyz refresh_token signup
+    get_posts get_profile list_sessions livez log_out log_out_everywhere login public_posts put_profile readyz
+    refresh_token signup
 """
 
 

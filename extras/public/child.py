@@ -28,7 +28,8 @@ cleaner = nh3.Cleaner(
     link_rel="ugc nofollow noopener",
     set_tag_attribute_values={
         "img": {"loading": "lazy", "decoding": "async", "referrerpolicy": "no-referrer"},
-        **dict.fromkeys(("pre", "table"), {"tabindex": "0"}),  # to be scrolled by keyboard
+        "pre": {"tabindex": "0"},  # to be scrolled by keyboard
+        "table": {"tabindex": "0"},
     },
     url_schemes={"http", "https", "mailto"},
 )

@@ -50,4 +50,4 @@ async def render(text: str) -> str | None:
 
 
 def html_of(text: str, html: str | None) -> str:
-    return f"<pre>{escape(text)}</pre>" if html is None else html
+    return f'<pre class="plain">{escape(text)}</pre>' if html is None else html
