@@ -23,12 +23,25 @@ DAY = 86_400_000
 NOBODY = "/@nobody_at_all"
 
 
-@pytest.fixture(scope="module", params=["fast,public,editing,account", "account,public"])
-def server(request: pytest.FixtureRequest, url: str) -> Iterator[Server]:
-    """With the shortcut of `fast`, and without it."""
-    with serve(url, EXTRAS=request.param) as server:
+@pytest.fixture(scope="module")
+def server(url: str) -> Iterator[Server]:
+    with serve(url, EXTRAS="fast,public,editing,account") as server:
         yield server
         assert "Traceback" not in server.log
+
+
+@pytest.fixture(scope="module")
+def plain_server(url: str) -> Iterator[Server]:
+    """Without the shortcut of `fast`."""
+    with serve(url, EXTRAS="public") as server:
+        yield server
+        assert "Traceback" not in server.log
+
+
+@pytest.fixture(params=["server", "plain_server"])
+def either(request: pytest.FixtureRequest) -> Server:
+    server: Server = request.getfixturevalue(request.param)
+    return server
 
 
 def query(url: str, statement: str) -> list[Any]:
@@ -155,14 +168,14 @@ def test_an_account_that_takes_eight_handles_at_once_has_one(server: Server, url
 # A released handle
 
 
-def test_null_takes_all_offline_at_once_and_the_same_handle_brings_it_back(server: Server, ada: dict[str, str]) -> None:
-    post_id, path = add(server, ada, "hello"), publish(server, ada)
+def test_null_takes_all_offline_at_once_and_the_same_handle_brings_it_back(either: Server, ada: dict[str, str]) -> None:
+    post_id, path = add(either, ada, "hello"), publish(either, ada)
     paths = [path, f"{path}/{post_id}", f"{path}/feed.atom", f"{path}/feed.json", f"/publicPosts/{path[2:]}"]
-    assert [server.get(each).status_code for each in paths] == [200] * 5
-    profile(server, ada, handle=None)
-    assert [server.get(each).status_code for each in paths] == [404] * 5
-    publish(server, ada, path[2:])
-    assert [server.get(each).status_code for each in paths] == [200] * 5
+    assert [either.get(each).status_code for each in paths] == [200] * 5
+    profile(either, ada, handle=None)
+    assert [either.get(each).status_code for each in paths] == [404] * 5
+    publish(either, ada, path[2:])
+    assert [either.get(each).status_code for each in paths] == [200] * 5
 
 
 def test_a_released_handle_is_nobody_elses_for_30_days(
@@ -258,13 +271,13 @@ def test_a_page_says_what_it_is_to_browsers_feed_readers_and_previews(server: Se
     assert f"<title>Ada &lt;King&gt; ({path[1:]})</title>" in page(server, path)
 
 
-def test_what_is_not_there_is_the_same_page_whyever(server: Server, ada: dict[str, str], bob: dict[str, str]) -> None:
-    path, others = publish(server, ada), add(server, bob, "not hers")
-    draft, gone = add(server, ada, "draft", status="draft"), add(server, ada, "gone")
-    server.delete(f"/deletePost/{gone}", headers=ada)
+def test_what_is_not_there_is_the_same_page_whyever(either: Server, ada: dict[str, str], bob: dict[str, str]) -> None:
+    path, others = publish(either, ada), add(either, bob, "not hers")
+    draft, gone = add(either, ada, "draft", status="draft"), add(either, ada, "gone")
+    either.delete(f"/deletePost/{gone}", headers=ada)
     absent = [f"{path}/{each}" for each in (draft, gone, others, 2**62, 0, "07", "x", 2**70, "%D9%A7")]
     absent += [NOBODY, f"{NOBODY}/1", f"{NOBODY}/feed.atom", "/@%00", "/@a", f"{path}?before=x", f"{path}/{draft}?raw"]
-    answers = [server.get(each) for each in absent]
+    answers = [either.get(each) for each in absent]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.content for answer in answers}) == 1
     assert len({tuple(answer.headers.get(name) for name in HEADERS) for answer in answers}) == 1
@@ -274,12 +287,12 @@ def test_what_is_not_there_is_the_same_page_whyever(server: Server, ada: dict[st
 HEADERS = ["Content-Type", "Cache-Control", "Content-Security-Policy", "X-Robots-Tag", "ETag", "Last-Modified"]
 
 
-def test_another_letter_case_leads_to_the_page(server: Server, ada: dict[str, str]) -> None:
-    path, post_id = publish(server, ada), add(server, ada)
+def test_another_letter_case_leads_to_the_page(either: Server, ada: dict[str, str]) -> None:
+    path, post_id = publish(either, ada), add(either, ada)
     for tail in ("", f"/{post_id}", f"/{post_id}?raw", "/feed.atom"):
-        answer = server.get(path.upper() + tail)
+        answer = either.get(path.upper() + tail)
         assert (answer.status_code, answer.headers["Location"]) == (308, path + tail)
-    assert server.get(NOBODY.upper()).status_code == 308  # as if there were one
+    assert either.get(NOBODY.upper()).status_code == 308  # as if there were one
 
 
 def test_the_raw_text_is_plain_and_byte_for_byte(server: Server, ada: dict[str, str]) -> None:
@@ -301,10 +314,10 @@ def test_a_list_shows_the_beginning_of_a_long_post_and_its_own_page_all(server: 
     assert "Read on" not in page(server, f"{path}/{post_id}")
 
 
-def test_pages_answer_head_and_send_a_strict_policy(server: Server, ada: dict[str, str]) -> None:
-    path = publish(server, ada)
+def test_pages_answer_head_and_send_a_strict_policy(either: Server, ada: dict[str, str]) -> None:
+    path = publish(either, ada)
     for each in (path, f"{path}/feed.atom", NOBODY, "/public/style.css"):
-        got, head = server.get(each), server.head(each)
+        got, head = either.get(each), either.head(each)
         assert (head.status_code, head.content) == (got.status_code, b"")
         assert head.headers["Content-Length"] == str(len(got.content))
         assert got.headers["Content-Security-Policy"].startswith(
@@ -342,31 +355,31 @@ def test_each_write_shows_at_the_very_next_request_on_every_worker(url: str) -> 
         assert {server.get(each).status_code for each in paths for server in (one, other)} == {404}
 
 
-def test_what_is_unchanged_is_304_by_its_tag_and_by_its_date(server: Server, url: str, ada: dict[str, str]) -> None:
-    post_id, path = add(server, ada, "hello"), publish(server, ada)
+def test_what_is_unchanged_is_304_by_its_tag_and_by_its_date(either: Server, url: str, ada: dict[str, str]) -> None:
+    post_id, path = add(either, ada, "hello"), publish(either, ada)
     paths = [path, f"{path}/{post_id}", f"{path}/{post_id}?raw", f"{path}/feed.atom", f"{path}/feed.json"]
     for each in [*paths, f"/publicPosts/{path[2:]}"]:
-        etag = server.get(each).headers["ETag"]
+        etag = either.get(each).headers["ETag"]
         for tag in (etag, f'W/{etag}, "x"', "*"):
-            answer = server.get(each, headers={"If-None-Match": tag})
+            answer = either.get(each, headers={"If-None-Match": tag})
             assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", etag)
-        assert server.get(each, headers={"If-None-Match": '"x"'}).status_code == 200
-    add(server, ada, "more")
-    assert server.get(path, headers={"If-None-Match": etag}).status_code == 200
+        assert either.get(each, headers={"If-None-Match": '"x"'}).status_code == 200
+    add(either, ada, "more")
+    assert either.get(path, headers={"If-None-Match": etag}).status_code == 200
     # There is no date while another change may have the same.
-    assert "Last-Modified" not in server.get(path).headers
+    assert "Last-Modified" not in either.get(path).headers
     query(url, f"UPDATE users SET posts_version = posts_version - 60000 WHERE id = {owner_of(url, path)}")
     for each in [*paths, f"/publicPosts/{path[2:]}"]:
-        date = server.get(each).headers["Last-Modified"]
-        assert server.get(each, headers={"If-Modified-Since": date}).status_code == 304
+        date = either.get(each).headers["Last-Modified"]
+        assert either.get(each, headers={"If-Modified-Since": date}).status_code == 304
         for others in (
             {"If-Modified-Since": "Thu, 01 Jan 2026 00:00:00 GMT"},
             {"If-Modified-Since": "nonsense"},
             {"If-Modified-Since": date, "If-None-Match": '"x"'},
         ):
-            assert server.get(each, headers=others).status_code == 200
-    add(server, ada, "even more")
-    assert server.get(path, headers={"If-Modified-Since": date}).status_code == 200
+            assert either.get(each, headers=others).status_code == 200
+    add(either, ada, "even more")
+    assert either.get(path, headers={"If-Modified-Since": date}).status_code == 200
 
 
 def owner_of(url: str, path: str) -> int:
@@ -377,15 +390,15 @@ def owner_of(url: str, path: str) -> int:
 # Links
 
 
-def test_what_one_host_was_sent_no_other_is(server: Server, ada: dict[str, str]) -> None:
-    path = publish(server, ada)
+def test_what_one_host_was_sent_no_other_is(either: Server, ada: dict[str, str]) -> None:
+    path = publish(either, ada)
     for host, link in (("evil.example", "http://evil.example"), ("a.example:81", "http://a.example:81"), ('"><x>', "")):
         for each in (path, f"{path}/feed.json"):
-            text = page(server, each, Host=host)
+            text = page(either, each, Host=host)
             assert ("evil.example" in text) == (host == "evil.example")
             assert "><x>" not in text
-        assert f'<link rel="canonical" href="{link}{path}">' in page(server, path, Host=host)
-    assert f'<link rel="canonical" href="{str(server.base_url).rstrip("/")}{path}">' in page(server, path)
+        assert f'<link rel="canonical" href="{link}{path}">' in page(either, path, Host=host)
+    assert f'<link rel="canonical" href="{str(either.base_url).rstrip("/")}{path}">' in page(either, path)
 
 
 def test_links_hold_behind_a_prefix_and_a_proxy(url: str) -> None:
