@@ -136,3 +136,9 @@ async def put_profile(change: ProfileInput, user: CurrentUser) -> Profile:
         raise HTTPException(409, "This handle is taken: take another.") from None
     log.info("profile account=%d public=%s", user.id, bool(profile.handle))
     return profile
+
+
+@router.api_route("/profile", methods=["DELETE", "OPTIONS", "PATCH", "POST", "QUERY", "TRACE"], include_in_schema=False)
+async def refuse() -> None:
+    """Starlette would say of the first route alone what it allows."""
+    raise HTTPException(405, headers={"Allow": "GET, HEAD, PUT"})

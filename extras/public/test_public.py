@@ -103,6 +103,12 @@ def test_the_profile_asks_for_a_token(server: Server) -> None:
     assert server.get("/profile").status_code == profile(server, {}, handle="ada").status_code == 401
 
 
+def test_another_method_is_told_which_there_are(server: Server) -> None:
+    for method in ("POST", "OPTIONS", "DELETE"):
+        answer = server.request(method, "/profile")
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, PUT")
+
+
 def test_a_taken_handle_is_409_in_any_letter_case(server: Server, ada: dict[str, str], bob: dict[str, str]) -> None:
     handle = publish(server, ada)[2:]
     for spelling in (handle, handle.upper(), handle.title()):
