@@ -64,8 +64,8 @@ pages = TTLCache[Any, Page](2**25, 300_000, timer=lambda: models.now(), getsizeo
 async def find_page(load: Load, handle: str, owner: Owner, site: Site, *args: Any) -> Page | None:
     """From the cache, or made by one for all that ask at the same moment."""
     key = load, handle, owner, site, *args
-    if key in pages:
-        return pages[key]
+    if page := pages.get(key):
+        return page
     async with models.locks.setdefault(("public", key), asyncio.Lock()):
         page = pages.get(key) or await load(handle, owner, site, *args)
         if page:

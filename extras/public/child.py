@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import nh3
 from markdown_it import MarkdownIt
@@ -50,6 +51,20 @@ def render(text: str) -> str | None:
     return cleaner.clean(html) if len(html) <= GROWTH * len(text) + FREE else None
 
 
+def render_in_time(text: str) -> str | None:
+    """None, too, for what takes too long or fails, whatever it is."""
+    html = None
+    signal.setitimer(signal.ITIMER_REAL, KILLED)
+    with suppress(Exception):
+        try:
+            signal.setitimer(signal.ITIMER_PROF, LEAST + EACH * len(text))
+            html = render(text)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return html
+
+
 def break_off(*_: object) -> None:
     raise TimeoutError
 
@@ -57,20 +72,10 @@ def break_off(*_: object) -> None:
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end of its input ends it
     signal.signal(signal.SIGPROF, break_off)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    with suppress(OSError, ValueError):  # not on macOS, nor where a service manager forbids it
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for line in sys.stdin.buffer:
-        html = None
-        try:
-            text = json.loads(line)
-            signal.setitimer(signal.ITIMER_REAL, KILLED)
-            signal.setitimer(signal.ITIMER_PROF, LEAST + EACH * len(text))
-            html = render(text)
-        except (TimeoutError, MemoryError, RecursionError):
-            pass
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        print(json.dumps(html), flush=True)
+        print(json.dumps(render_in_time(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from .pages import render_all, time_of, title_of
 from .posts import Entry, Owner, Person, find_excerpts, find_person, ids_of
 
 POSTS = 50
+ATOM, JSON = "application/atom+xml; charset=utf-8", "application/feed+json; charset=utf-8"
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -91,12 +92,10 @@ def read_newest(owner: Owner) -> tuple[Person, list[Entry]]:
 async def load_atom(handle: str, owner: Owner, site: Site) -> Page:
     person, entries = await read(read_newest, owner)
     shown = await render_all(entries)
-    body = await read(show_atom, handle, owner, site, person, shown)
-    return page_of(body, "application/atom+xml; charset=utf-8", owner)
+    return await read(lambda: page_of(show_atom(handle, owner, site, person, shown), ATOM, owner))
 
 
 async def load_json(handle: str, owner: Owner, site: Site) -> Page:
     person, entries = await read(read_newest, owner)
     shown = await render_all(entries)
-    body = await read(show_json, handle, site, person, shown)
-    return page_of(body, "application/feed+json; charset=utf-8", owner)
+    return await read(lambda: page_of(show_json(handle, site, person, shown), JSON, owner))

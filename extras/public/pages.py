@@ -128,7 +128,9 @@ def read_list(owner: Owner, root: str, before: int | None) -> tuple[str, list[En
 async def load_list(handle: str, owner: Owner, site: Site, before: int | None) -> Page:
     name, entries, around = await read(read_list, owner, f"{escape(site.root)}/@{handle}", before)
     shown = await render_all(entries)
-    return page_of(show_list(handle, name or f"@{handle}", site, before, shown, around), HTML, owner)
+    return await read(
+        lambda: page_of(show_list(handle, name or f"@{handle}", site, before, shown, around), HTML, owner)
+    )
 
 
 def show_one(handle: str, name: str, site: Site, entry: Entry, rendered: str | None) -> str:
@@ -140,10 +142,8 @@ def show_one(handle: str, name: str, site: Site, entry: Entry, rendered: str | N
     head += meta("article:published_time", f"{time_of(entry.created_at):%Y-%m-%dT%H:%M:%SZ}")
     head += meta("article:modified_time", f"{time_of(entry.updated_at):%Y-%m-%dT%H:%M:%SZ}")
     body = f'<header>\n<h1><a href="{root}"><bdi dir="auto">{escape(name)}</bdi></a></h1>\n</header>\n<main>\n'
-    body += f"<article>\n<h2>{show_times(entry)}</h2>\n{show_text(entry, rendered)}</article>\n</main>\n"
-    body += (
-        f'<footer>\n<p><a href="{root}">All posts</a> <a href="{root}/{entry.id}?raw">Plain text</a></p>\n</footer>\n'
-    )
+    body += f"<article>\n<h2>{show_times(entry)}</h2>\n{show_text(entry, rendered)}</article>\n</main>\n<footer>\n"
+    body += f'<p><a href="{root}">All posts</a> <a href="{root}/{entry.id}?raw">Plain text</a></p>\n</footer>\n'
     return fill(site, f"{title} · {name}", head, body)
 
 
@@ -157,9 +157,13 @@ async def load_post(handle: str, owner: Owner, site: Site, post_id: int) -> Page
     return await read(lambda: page_of(show_one(handle, name, site, entry, rendered), HTML, owner))
 
 
-async def load_raw(_: str, owner: Owner, __: Site, post_id: int) -> Page | None:
-    post = await read(find_post, owner.user_id, post_id)
+def read_raw(owner: Owner, post_id: int) -> Page | None:
+    post = find_post(owner.user_id, post_id)
     return page_of(post.text, "text/plain; charset=utf-8", owner) if post else None
+
+
+async def load_raw(_: str, owner: Owner, __: Site, post_id: int) -> Page | None:
+    return await read(read_raw, owner, post_id)
 
 
 @cache

@@ -25,7 +25,7 @@ NOT_FOR_PEOPLE = {
     *("official", "root", "security", "staff", "support", "system", "www"),
 }
 LONGEST_NAME = 80
-INVISIBLE = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+INVISIBLE = {"Cc", "Zl", "Zp"}
 BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # which would turn what follows around
 
 

@@ -29,13 +29,14 @@ router = APIRouter(lifespan=lifespan)
 
 async def show(request: Request, handle: str, load: Load | None, *args: Any) -> Response:
     """One page; the same 404 for all that there is not, whyever."""
+    site = site_of(request)
     if handle != handle.lower():
-        root, query = request.scope.get("root_path", "").rstrip("/"), request.url.query
-        lower = request.url.path.removeprefix(root).lower()
-        return RedirectResponse(f"{root}{lower}" + (f"?{query}" if query else ""), 308)
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).lower()
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"{site.root}{path}{query}", 308, headers_of())
     owner = await read(find_owner, handle)
-    page = await find_page(load, handle, owner, site_of(request), *args) if owner and load else None
-    return respond(page, request) if page else Response(missing(site_of(request).root), 404, headers_of(), HTML)
+    page = await find_page(load, handle, owner, site, *args) if owner and load else None
+    return respond(page, request) if page else Response(missing(site.root), 404, headers_of(), HTML)
 
 
 def id_of(digits: str) -> int | None:

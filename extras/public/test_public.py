@@ -428,6 +428,7 @@ def test_public_url_is_where_links_lead_whatever_the_host(url: str) -> None:
         assert "evil.example" not in text
         assert f'<link rel="canonical" href="https://posts.example/b{path}">' in text
         assert f'<a href="/b{path}/{post_id}">' in text
+        assert server.get(path.upper()).headers["Location"] == f"/b{path}"
 
 
 @pytest.mark.parametrize(
