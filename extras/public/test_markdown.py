@@ -73,6 +73,7 @@ TOO_MUCH = {
     "brackets": "[" * N,
     "images": "![" * (N // 2),
     "one long link, many times": "[a]: http://" + "x" * (N // 2) + "\n\n" + "[a] " * (N // 8),
+    "a long link in a short text": "[a]: http://" + "x" * 2000 + "\n\n" + "[a] " * 500,
     "a table of many columns": "|a" * (N // 6) + "|\n" + "|-" * (N // 6) + "|\n" + "|\n" * (N // 6),
     "a megabyte": "*a* " * 250_000,
 }
