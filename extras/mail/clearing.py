@@ -35,7 +35,9 @@ async def clear() -> None:
         (Asked, Asked.created_at <= now - HOUR),
     ]
     for table, over in ends:
-        while await models.write(partial(clear_some, table, over), "mail"):
+        more = True
+        while more:
+            more = await models.write(partial(clear_some, table, over), "mail")
             await asyncio.sleep(PAUSE)
 
 

@@ -1,10 +1,11 @@
 """What the mails say, as text and as plain HTML."""
+# ruff: noqa: RUF001
 
 import re
+from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
@@ -130,7 +131,6 @@ def compose(mail: Any, sender: Address, page: str, title: str, lifetime: int) ->
     message["Subject"] = f"{title}: {subject}"
     message["Date"] = format_datetime(datetime.fromtimestamp(mail.created_at // 1000, UTC))
     message["Message-ID"] = f"<{mail.id}.{mail.created_at}@{sender.domain}>"
-    message["Content-Language"] = mail.language
     message["Auto-Submitted"] = "auto-generated"  # no out-of-office reply, please (RFC 3834)
     message.set_content("\n\n".join(paragraphs) + "\n")
     body = "\n".join(map(html_of, paragraphs))

@@ -31,11 +31,12 @@ def make_link(connection: Connection, user: Any, kind: str, new_email: str | Non
     return token
 
 
-def find_link(connection: Connection, token: str, *kinds: str) -> Any:
-    """The account with the kind and the new address of its link, locked; None if there is none that is good."""
+def find_link(connection: Connection, token: str, *kinds: str, lock: bool = True) -> Any:
+    """The account with the kind and the new address of its link; None if there is none that is good."""
     query = select(User.id, User.email, User.password_hash, Link.kind, Link.new_email, Link.owner).join_from(Link, User)
     good = Link.digest == auth.digest(token), Link.kind.in_(kinds), Link.expires_at > models.now()
-    link = connection.execute(query.where(*good).with_for_update()).one_or_none()
+    query = query.where(*good).with_for_update() if lock else query.where(*good)
+    link = connection.execute(query).one_or_none()
     return link if link and link.owner == owner_of(link.kind, link) else None
 
 

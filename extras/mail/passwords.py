@@ -81,7 +81,7 @@ def end_some(connection: Connection, user_id: int) -> bool:
 
 def look_up(token: str) -> Any:
     with models.engine.connect() as connection:
-        return find_link(connection, token, "reset")
+        return find_link(connection, token, "reset", lock=False)
 
 
 def replace_password(connection: Connection, token: str, new_hash: str, language: str) -> bool:

@@ -85,7 +85,8 @@ async def transmit(smtp: SMTP, mail: Any, settings: Settings, title: str) -> Non
     await smtp.send_message(message)
 
 
-async def send(smtp: SMTP, mail: Any, settings: Settings, title: str) -> None:
+async def send(smtp: SMTP, mail: Any, settings: Settings, title: str) -> bool:
+    """Whether nothing failed."""
     over = {"due_at": None, "content": None}
     named = f"mail={mail.id} kind={mail.kind} account={mail.user_id}"
     kept = asyncio.create_task(keep(mail))
@@ -103,8 +104,10 @@ async def send(smtp: SMTP, mail: Any, settings: Settings, title: str) -> None:
         else:
             log.error("mail given up %s try=%d: %s", named, mail.tries + 1, reason(error))
             await settle(mail, **over)
+        return False
     else:
         await settle(mail, **over)
+        return True
     finally:
         kept.cancel()
 
@@ -114,8 +117,7 @@ async def send_due(settings: Settings, title: str, ending: asyncio.Event) -> Non
     smtp = SMTP(**settings.server._asdict(), timeout=ANSWER, local_hostname=settings.sender.domain)
     try:
         while not ending.is_set() and (mail := await write(claim, "mail")):
-            await send(smtp, mail, settings, title)
-            if not smtp.is_connected:
+            if not await send(smtp, mail, settings, title) and not smtp.is_connected:
                 break
     finally:
         with suppress(SMTPException, OSError, TimeoutError):

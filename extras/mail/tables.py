@@ -16,9 +16,7 @@ class Mail(models.Base):
     recipient: Mapped[str] = mapped_column(sa.String(254))
     kind: Mapped[str] = mapped_column(sa.String(8), comment="of letters.py")
     language: Mapped[str] = mapped_column(sa.String(2))
-    content: Mapped[str | None] = mapped_column(
-        sa.String(254), comment="a link's token or an address, until it is sent"
-    )
+    content: Mapped[str | None] = mapped_column(sa.String(254), comment="a token or an address, until it is sent")
     tries: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[Time]
     due_at: Mapped[Time | None] = mapped_column(index=True)  # for the next try; null once it was sent or given up
