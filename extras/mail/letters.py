@@ -127,7 +127,7 @@ def compose(mail: Any, sender: Address, page: str, title: str, lifetime: int) ->
     subject, *paragraphs = (text.format(**words) for text in TEXTS[mail.language][mail.kind])
     message = EmailMessage()
     message["From"] = sender
-    message["To"] = Address(addr_spec=ascii_domain(mail.recipient))
+    message["To"] = Address("", *ascii_domain(mail.recipient).rsplit("@"))
     message["Subject"] = f"{title}: {subject}"
     message["Date"] = format_datetime(datetime.fromtimestamp(mail.created_at // 1000, UTC))
     message["Message-ID"] = f"<{mail.id}.{mail.created_at}@{sender.domain}>"

@@ -99,11 +99,11 @@ async def send(smtp: SMTP, mail: Any, settings: Settings, title: str) -> bool:
     except Exception as error:  # whatever one mail or the server does, the others are to be sent
         next_try = models.now() + min(FIRST_PAUSE * 2**mail.tries, LONGEST_PAUSE)
         if next_try < mail.until:
-            log.warning("mail failed %s try=%d: %s", named, mail.tries + 1, reason(error))
             await settle(mail, due_at=next_try)
+            log.warning("mail failed %s try=%d: %s", named, mail.tries + 1, reason(error))
         else:
-            log.error("mail given up %s try=%d: %s", named, mail.tries + 1, reason(error))
             await settle(mail, **over)
+            log.error("mail given up %s try=%d: %s", named, mail.tries + 1, reason(error))
         return False
     else:
         await settle(mail, **over)
