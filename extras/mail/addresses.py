@@ -144,7 +144,7 @@ async def change_email(body: Move, user: CurrentUser, request: Request) -> Accep
     if not await models.in_hasher(auth.check_password, body.password, old_hash):
         log.warning("wrong password account=%d", user.id)
         raise HTTPException(403, "The password is wrong.")
-    await write(lambda tx: put_change(tx, user.id, old_hash, body.new_email, language), body.new_email)
+    await write(lambda tx: put_change(tx, user.id, old_hash, body.new_email, language), user.id)
     wake()
     log.info("changeEmail account=%d", user.id)
     return Accepted(detail="A link is on its way to the new address: open it, and the address is changed.")
