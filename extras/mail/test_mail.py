@@ -651,6 +651,15 @@ def test_four_processes_send_each_mail_once(tmp_path: Path) -> None:
         settings = settings_for(mailbox.port, **clock.settings)
         servers = [stack.enter_context(serve(url, EXTRAS="mail,odd.clock", **settings)) for _ in range(4)]
         servers[0].account("ada@posts.test")
+        mailbox.to("ada@posts.test")
+        numbers, gate = iter(range(5)), threading.Barrier(5)  # more than one process has connections
+
+        def meet(_: Any) -> str:
+            if next(numbers, None) is not None:
+                gate.wait(60)
+            return "250 OK"
+
+        mailbox.answer = meet
         recipients = add_mails(url, 80, clock.now)
         wait_until(lambda: len(mailbox.received) > 80)
         wait_until(Service(servers[0], mailbox, clock, url).settled)
