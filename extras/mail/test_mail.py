@@ -771,6 +771,7 @@ def tls_options(scheme: str, context: ssl.SSLContext) -> dict[str, Any]:
     return {"tls_context": context, "require_starttls": True, "hostname": "localhost", **LOGIN}
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
 @pytest.mark.parametrize("scheme", ["smtps", "smtp"])
 def test_it_logs_in_by_tls(tls: tuple[ssl.SSLContext, str], scheme: str) -> None:
     with new_database() as url, mail_server(**tls_options(scheme, tls[0])) as mailbox:
@@ -781,6 +782,7 @@ def test_it_logs_in_by_tls(tls: tuple[ssl.SSLContext, str], scheme: str) -> None
             mailbox.to("ada@posts.test")
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
 def test_a_certificate_that_nobody_vouches_for_gets_no_password_and_no_mail(tls: tuple[ssl.SSLContext, str]) -> None:
     with new_database() as url, mail_server(**tls_options("smtps", tls[0])) as mailbox:
         settings = settings_for(0, MAIL_URL=f"smtps://user:password@localhost:{mailbox.port}")
