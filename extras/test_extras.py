@@ -18,6 +18,12 @@ MODULES = {
     for file in sorted([*EXTRAS.glob("*.py"), *EXTRAS.glob("*/__init__.py")])
     if "\ndef setup(" in file.read_text("utf-8") and not file.name.startswith("test_")
 }
+NEEDED = {  # without which some do not start
+    "CORS_ORIGINS": "https://a.example",
+    "MAIL_URL": "smtp://127.0.0.1:9?starttls=no",  # where nobody listens
+    "MAIL_FROM": "posts@example.com",
+    "MAIL_LINK": "https://posts.example.com/",
+}
 PACKAGES = re.findall(r"^[\w-]+", EXTRAS.joinpath("requirements.txt").read_text("utf-8"), re.MULTILINE)
 
 # Forks a process for each pair, as importing the libraries takes longer than all the rest.
@@ -77,23 +83,22 @@ def packages() -> None:
 
 @pytest.mark.usefixtures("packages")
 def test_any_two_extras_work_together_in_either_order_and_all_of_them_do(tmp_path: Path) -> None:
-    needed = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "CORS_ORIGINS": "https://a.example"}
-    environment = {**os.environ, **needed}
+    environment = {**os.environ, **NEEDED, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     command = [sys.executable, "-c", PAIRS, *MODULES]
     done = subprocess.run(command, cwd=EXTRAS.parent, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
 
 OPERATIONS = """
-    add_post change_password delete_account delete_post delete_session edit_post export_data find_posts get_post
-    get_posts get_profile list_sessions livez log_out log_out_everywhere login public_posts put_profile readyz
-    refresh_token signup
+    add_post change_email change_password delete_account delete_post delete_session edit_post export_data find_posts
+    forgot_password get_post get_posts get_profile list_sessions livez log_out log_out_everywhere login public_posts
+    put_profile readyz refresh_token resend_verification reset_password signup verify_email
 """
 
 
 @pytest.mark.usefixtures("packages")
 def test_with_all_extras_on_each_operation_has_a_name_of_its_own_in_openapi() -> None:
-    with new_database() as url, serve(url, EXTRAS=",".join(MODULES), CORS_ORIGINS="https://a.example") as server:
+    with new_database() as url, serve(url, wait=True, EXTRAS=",".join(MODULES), **NEEDED) as server:
         paths = server.get("/openapi.json").json()["paths"]
     names = [operation["operationId"] for path in paths.values() for operation in path.values()]
     assert sorted(names) == OPERATIONS.split()

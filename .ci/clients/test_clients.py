@@ -31,6 +31,7 @@ class Service(NamedTuple):
 @pytest.fixture(scope="module", params=["", ALL], ids=["core", "all extras"])
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     settings = {"EXTRAS": request.param, "CORS_ORIGINS": "https://a.example", "LIMITS_ATTEMPTS": "3/hour"}
+    settings |= {"MAIL_URL": "smtp://127.0.0.1:9", "MAIL_FROM": "posts@example.com", "MAIL_LINK": "https://a.example"}
     with new_database() as url, serve(url, **settings) as server:
         description = tmp_path_factory.mktemp("description") / "openapi.json"
         description.write_text(server.get("/openapi.json").text)

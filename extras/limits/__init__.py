@@ -5,20 +5,20 @@
 
 | setting | default | counts | why this number |
 |---|---|---|---|
-| `LIMITS_SIGNUP` | `100/hour` | sign-ups from one address | a class or an office behind one address may join at once |
-| `LIMITS_LOGIN` | `60/minute` | logins and /refreshToken from one address | as above; each costs a core a quarter of a second |
+| `LIMITS_SIGNUP` | `100/hour` | sign-ups, /forgotPassword and /resendVerification from one address | a class or an office behind one address may join at once |
+| `LIMITS_LOGIN` | `60/minute` | logins, /refreshToken, /resetPassword and /verifyEmail from one address | as above; each costs a core a quarter of a second |
 | `LIMITS_ATTEMPTS` | `10/15 minutes` | sign-ups and logins that fail, of one account from one address | nobody types a wrong password ten times; the right one starts anew |
 | `LIMITS_GUESSES` | `100/hour` | sign-ups and logins that fail, of one account, from all addresses that it was not opened from | a year of guessing is 876,000 tries, where a million passwords are common |
 | `LIMITS_REQUESTS` | `1200/minute` | all that one account asks with its tokens | 20 a second: more than any page, less than what hurts others |
 | `LIMITS_READERS` | `600/minute` | what one address asks of `public`: pages, feeds, /publicPosts | ten a second; who has a token is counted by account elsewhere |
-| `LIMITS_REVOCATIONS` | `60/minute` | of these, apart: /logout, /logoutAll, /changePassword, /deleteAccount, DELETE /sessions/... | whoever has a stolen token cannot use up its owner's way out |
+| `LIMITS_REVOCATIONS` | `60/minute` | of these, apart: /logout, /logoutAll, /changePassword, /changeEmail, /deleteAccount, DELETE /sessions/... | whoever has a stolen token cannot use up its owner's way out |
 
 A login's account counts whether there is one or not, so no limit tells whether there is. An address from which the
 account was opened in the last 30 days is bound by its own LIMITS_ATTEMPTS only, never by others' guesses, and tokens
 work on. From a new address the owner waits while somebody is guessing, up to an hour longer than the guessing lasts; a
 stranger with three addresses can keep that up, which is the price of a bound that holds however many addresses guess.
 Who share an address, behind NAT, share its LIMITS_SIGNUP and LIMITS_LOGIN, and one of them who tries another's account
-uses up that one's LIMITS_ATTEMPTS from there. `account`'s /changePassword and /deleteAccount, which ask for the
+uses up that one's LIMITS_ATTEMPTS from there. /changePassword, /deleteAccount and `mail`'s /changeEmail, which ask for the
 password again, count as LIMITS_ATTEMPTS too where it is wrong, so that a stolen token is not a way to guess it. What
 can be no login, such as a form that another site's page sends, is not counted. Windows are fixed: each begins with its
 first request. An IPv6 address counts as its /64, as one customer has so many. Tokens are counted by

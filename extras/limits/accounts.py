@@ -11,7 +11,7 @@ import auth
 from .middleware import TOO_MANY, path_of
 from .store import Store
 
-CONFIRMED = {"/changePassword", "/deleteAccount"}  # `account`'s, which ask for the password again
+CONFIRMED = {"/changePassword", "/deleteAccount", "/changeEmail"}  # which ask for the password again
 REVOKING = {"/logout", "/logoutAll", *CONFIRMED}  # who has a stolen token must not use up its owner's way out
 
 

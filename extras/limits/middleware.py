@@ -21,7 +21,12 @@ from auth import log
 
 from .store import Hit, Store
 
-BY_ADDRESS = {"/signup": "signup", "/login": "login", "/refreshToken": "login"}
+BY_ADDRESS = {"/signup": "signup", "/login": "login", "/refreshToken": "login"} | {
+    "/forgotPassword": "signup",  # `mail`'s: two that send a mail, as sign-up does, and two that try a token
+    "/resendVerification": "signup",
+    "/resetPassword": "login",
+    "/verifyEmail": "login",
+}
 FAILED = {401, 403, 409, 429}  # of a login, a confirmation and a sign-up; and what was not let try
 TOO_MANY = "Too many requests. Try again in {} seconds."
 
@@ -117,7 +122,7 @@ class Limits:
         if address and await self.is_one_too_many(scope["limits_hits"], BY_ADDRESS[path], address):
             return await refuse(scope, scope["limits_hits"][-1])(scope, receive, send_told)
         account = None
-        if path != "/refreshToken":
+        if path in {"/signup", "/login"}:
             body, receive = await read_ahead(scope, receive)
             account = account_of(body)
         if not account:

@@ -36,7 +36,12 @@ def setup(app):
 
 
 def environment(url: str, **variables: str) -> dict[str, str]:
-    return {**os.environ, "EXTRAS": "", "DATABASE_URL": url, "PYTHONPATH": str(ROOT), **variables}
+    mail = {
+        "MAIL_URL": "smtp://127.0.0.1:9",
+        "MAIL_FROM": "posts@example.com",
+        "MAIL_LINK": "https://posts.example.com/",
+    }
+    return {**os.environ, **mail, "EXTRAS": "", "DATABASE_URL": url, "PYTHONPATH": str(ROOT), **variables}
 
 
 def alembic(url: str, *arguments: str, ini: Path | str = FOLDER / "alembic.ini", **variables: str) -> str:

@@ -1,0 +1,48 @@
+"""What is over goes: in the background, a step at a time, so that no request waits for it."""
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+
+from sqlalchemy import ColumnElement, Connection, delete, exc, select
+
+import models
+
+from .links import DAY
+from .outbox import HOUR
+from .tables import Asked, Link, Mail
+
+EVERY = 60  # seconds
+STEP = 200  # rows
+PAUSE = 0.1  # seconds between two steps
+Table = type[Mail] | type[Link] | type[Asked]
+
+
+def clear_some(table: Table, over: ColumnElement[bool], connection: Connection) -> bool:
+    """Whether there may be more. Of the oldest, so that it takes no index; most are over in the order of their ids."""
+    oldest = connection.execute(select(table.id, over.label("is_over")).order_by(table.id).limit(STEP)).all()
+    ids = [row.id for row in oldest if row.is_over]
+    if ids:
+        connection.execute(delete(table).where(table.id.in_(ids)))
+    return len(ids) == STEP
+
+
+async def clear() -> None:
+    now = models.now()
+    ends: list[tuple[Table, ColumnElement[bool]]] = [
+        (Mail, Mail.due_at.is_(None) & (Mail.created_at <= now - 7 * DAY)),
+        (Link, Link.expires_at <= now),
+        (Asked, Asked.created_at <= now - HOUR),
+    ]
+    for table, over in ends:
+        more = True
+        while more:
+            more = await models.write(partial(clear_some, table, over), "mail")
+            await asyncio.sleep(PAUSE)
+
+
+async def clear_for_ever() -> None:
+    while True:
+        with suppress(exc.SQLAlchemyError):  # the next minute has its own
+            await clear()
+        await asyncio.sleep(EVERY)

@@ -1,0 +1,41 @@
+"""Mails are written in the transaction of what caused them: none is lost, and none is sent for what was rolled back."""
+
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+import auth
+import models
+
+from .links import DAY, LIFETIME, make_link
+from .tables import Asked, Mail
+
+MOST, HOUR = 3, 3_600_000  # links of a kind, in so many milliseconds
+
+
+def put(connection: Connection, user_id: int, recipient: str, kind: str, language: str, content: str | None) -> None:
+    now = models.now()
+    values = {"user_id": user_id, "recipient": recipient, "kind": kind, "language": language, "content": content}
+    values |= {"created_at": now, "due_at": now, "until": now + LIFETIME.get(kind, 3 * DAY)}  # a dead link is no use
+    connection.execute(insert(Mail), values)
+
+
+def put_link(connection: Connection, user: Any, kind: str, recipient: str, language: str) -> bool:
+    """A link for the account, if there is one (whose row is locked); whether it was not one too many."""
+    if is_one_too_many(connection, kind, recipient, user.id if user else recipient):
+        return False
+    if user:
+        new_email = recipient if kind == "change" else None
+        put(connection, user.id, recipient, kind, language, make_link(connection, user, kind, new_email))
+    return True
+
+
+def is_one_too_many(connection: Connection, kind: str, *whose: object) -> bool:
+    """Counts it unless it is; for an address that has no account, too, or it could be told by that."""
+    digests = {auth.digest(f"{kind} {each}") for each in whose}
+    lately = Asked.digest.in_(digests), Asked.created_at > models.now() - HOUR
+    counts = connection.execute(select(func.count()).where(*lately).group_by(Asked.digest)).scalars().all()
+    if any(count >= MOST for count in counts):
+        return True
+    connection.execute(insert(Asked), [{"digest": each, "created_at": models.now()} for each in digests])
+    return False
