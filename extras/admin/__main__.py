@@ -1,0 +1,42 @@
+"""The command line."""
+
+import os
+import sys
+
+from . import service
+
+service.load()  # before all that imports the app
+
+import typer  # noqa: E402
+from fastapi import HTTPException  # noqa: E402
+from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
+
+import models  # noqa: E402
+
+from . import access, accounts, check, copying, purge, stats, transfer  # noqa: E402
+from .output import FOUND, UNUSABLE, fail  # noqa: E402
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for part in (accounts, access, transfer, purge, check, stats, copying):
+    app.add_typer(part.commands)
+
+
+@app.callback()
+def look(context: typer.Context) -> None:
+    """The operator's tool. Give it the service's DATABASE_URL and EXTRAS; it may run beside the service.
+
+    Exit codes: 0 done; 1 not found, refused or wrong; 2 asked wrongly; 3 no usable database or setting.
+    """
+    if context.invoked_subcommand != "copy" and "--help" not in sys.argv:
+        service.check_database()
+
+
+try:
+    app(prog_name="python -m extras.admin")
+except HTTPException as refusal:  # the service's own, such as a quota that is used up
+    fail(str(refusal.detail))
+except SQLAlchemyError as error:
+    fail(f"The database cannot do this now: {models.reason(error)}. Run it again: it goes on where it was.", UNUSABLE)
+except BrokenPipeError:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+    fail("Nobody read the output to its end.", FOUND)

@@ -1,0 +1,196 @@
+"""Every invariant of the data, and how to mend what does not hold."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from typing import Annotated, Any, NamedTuple
+
+import sqlalchemy as sa
+import typer
+from fastapi import HTTPException
+from sqlalchemy import Connection, LargeBinary, cast, func, or_, select, update
+
+import app as core
+import models
+from models import Post, User
+
+from . import service
+from .output import FOUND, AsJson, Yes, bar, confirm, say
+from .service import names, present, table_of, tables
+
+ROWS_AT_ONCE = 1000
+TEXTS_AT_ONCE = 100  # of up to 1 MB each
+TOTALS_AT_ONCE = 50  # accounts whose posts are summed
+SHOWN = 20  # of each kind
+
+LENGTH = func.length(cast(Post.text, LargeBinary))
+
+commands = typer.Typer()
+
+
+class Finding(NamedTuple):
+    what: str
+    where: int | str  # a row's id, or a name
+    mend: Callable[[Connection], None] | None = None
+
+
+def mend_size(connection: Connection, post_id: int) -> None:
+    query = select(Post.user_id, Post.size, LENGTH).where(Post.id == post_id).with_for_update()
+    for user_id, size, right in connection.execute(query):
+        core.raise_version(connection, user_id, 0, right - size)
+        connection.execute(update(Post).where(Post.id == post_id).values(size=right))
+
+
+def check_posts() -> Iterator[Finding]:
+    posts = table_of(Post)
+    columns = Post.id, Post.user_id, Post.size, LENGTH.label("right"), Post.status, Post.created_at, User.posts_version
+    wrong = or_(
+        Post.size != LENGTH,
+        LENGTH == 0,
+        Post.status.not_in(["published", "draft"]),
+        sa.and_(Post.created_at > User.posts_version, Post.created_at <= models.now()),
+    )
+    found = select(*columns).join_from(Post, User).where(wrong)
+    with bar("posts", service.highest(posts)) as progress:
+        for first, last in service.windows(posts, TEXTS_AT_ONCE):
+            for row in models.fetch(found.where(Post.id.between(first, last))):
+                if row.size != row.right:
+                    yield Finding("posts whose size is not their text's", row.id, partial(mend_size, post_id=row.id))
+                if not row.right:
+                    yield Finding("posts without a text", row.id)
+                if row.status not in {"published", "draft"}:
+                    yield Finding("posts of no known status", row.id)
+                if row.posts_version < row.created_at <= models.now():
+                    yield stale_version(row.user_id)
+            progress.reach(last)
+
+
+def count_anew(connection: Connection, user_id: int) -> None:
+    core.raise_version(connection, user_id, 0, 0)  # and `limits`, which is told of it, counts the account's posts
+
+
+def stale_version(user_id: int) -> Finding:
+    what = "accounts whose version is older than their posts"
+    return Finding(what, user_id, partial(count_anew, user_id=user_id))
+
+
+def check_references() -> Iterator[Finding]:
+    for table in tables():
+        for key in table.foreign_keys:
+            parent = key.column.table.alias()
+            orphans = select(table.c.id).outerjoin(parent, key.parent == parent.c[key.column.name])
+            orphans = orphans.where(key.parent.is_not(None), parent.c[key.column.name].is_(None))
+            what = f"{table.name} of no {key.column.table.name}"
+            for first, last in service.windows(table, ROWS_AT_ONCE):
+                for row in models.fetch(orphans.where(table.c.id.between(first, last))):
+                    yield Finding(what, row.id, remove_row(table, row.id))
+
+
+def remove_row(table: sa.Table, row_id: int) -> Callable[[Connection], None]:
+    return lambda connection: connection.execute(sa.delete(table).where(table.c.id == row_id)).close()
+
+
+def check_accounts() -> Iterator[Finding]:
+    for first, last in service.windows(table_of(User), ROWS_AT_ONCE):
+        for row in models.fetch(select(User.id, User.email).where(User.id.between(first, last))):
+            if row.email != row.email.strip().lower():
+                yield Finding("accounts whose address is not in lower case", row.id)
+
+
+def check_totals() -> Iterator[Finding]:
+    """The running totals of `limits`, where it has a quota; without one they are not kept."""
+    usage = models.Base.metadata.tables.get("limits_usage")
+    if usage is None or usage.name not in present() or not models.hooks.on_post:
+        return
+    posts, size = func.count(Post.id), func.coalesce(func.sum(Post.size), 0)
+    sums = select(usage.c.user_id).outerjoin(Post, Post.user_id == usage.c.user_id)
+    sums = sums.group_by(usage.c.user_id, usage.c.posts, usage.c.bytes)
+    wrong = sums.having(or_(usage.c.posts != posts, usage.c.bytes != size))
+    for first, last in service.windows(usage, TOTALS_AT_ONCE):
+        for row in models.fetch(wrong.where(usage.c.id.between(first, last))):
+            what = "accounts whose running total in limits_usage is wrong"
+            yield Finding(what, row.user_id, partial(count_anew, user_id=row.user_id))
+
+
+def expected() -> list[sa.Table]:
+    """The tables of the core, and of the extras that are on."""
+    modules = {"models", *(f"extras.{name}" for name in names)}
+    owners = {str(mapper.local_table): mapper.class_.__module__ for mapper in models.Base.registry.mappers}
+    ours = {name for name, module in owners.items() if ".".join(module.split(".")[:2]) in modules}
+    return [table for table in models.Base.metadata.sorted_tables if table.name in ours]
+
+
+def check_schema() -> Iterator[Finding]:
+    """Tables, indexes and keys; that the columns are there was looked at before."""
+    for table in expected():
+        if table.name not in present():
+            yield Finding("tables that are missing: start the service once", table.name)
+    inspector = sa.inspect(models.engine)
+    for table in tables():
+        indexes: list[Any] = [*inspector.get_indexes(table.name), *inspector.get_unique_constraints(table.name)]
+        there = {tuple(each["column_names"]) for each in indexes}
+        unique = {tuple(each["column_names"]) for each in indexes if each.get("unique", True)}
+        wanted = {tuple(index.columns.keys()): bool(index.unique) for index in table.indexes}
+        wanted |= {tuple(c.columns.keys()): True for c in table.constraints if isinstance(c, sa.UniqueConstraint)}
+        for columns, is_unique in wanted.items():
+            if columns not in (unique if is_unique else there):
+                yield Finding("indexes that are missing: see EXTRAS=+migrations", f"{table.name}({', '.join(columns)})")
+        keys = {(*key["constrained_columns"], key["referred_table"]) for key in inspector.get_foreign_keys(table.name)}
+        for key in table.foreign_keys:
+            if (key.parent.name, key.column.table.name) not in keys:
+                yield Finding("foreign keys that are missing: see EXTRAS=+migrations", str(key.parent))
+
+
+def check_sqlite() -> Iterator[Finding]:
+    if not models.SQLITE:
+        return
+    for (line,) in models.fetch(sa.text(f"PRAGMA integrity_check({SHOWN})")):
+        if line != "ok":
+            yield Finding("damage of SQLite's file: restore a back-up", line)
+    never_again = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'"
+    kept = {row.name for row in models.fetch(sa.text(never_again))}
+    for table in tables():
+        if table.name not in kept:
+            yield Finding("tables that may use an id twice: see EXTRAS=+migrations", table.name)
+
+
+CHECKS = check_schema, check_sqlite, check_references, check_accounts, check_posts, check_totals
+
+
+@commands.command()
+def check(
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check every invariant of the data, in small steps. Exit code 1 if anything is wrong, and not mended."""
+    if repair:
+        confirm("Mend sizes, versions and totals, and delete rows whose account is gone?", yes)
+    found, mended, where = Counter[str](), Counter[str](), defaultdict[str, list[int | str]](list)
+    for finding in chain.from_iterable(each() for each in CHECKS):
+        if finding.where in where[finding.what]:
+            continue
+        found[finding.what] += 1
+        where[finding.what] = [*where[finding.what], finding.where][-SHOWN:]
+        if repair and finding.mend:
+            mended[finding.what] += is_mended(finding.mend)
+    rows: list[dict[str, Any]] = [
+        {"wrong": what, "count": count, "mended": mended[what], "where": where[what]} for what, count in found.items()
+    ]
+    if as_json:
+        say("", {"ok": found == mended, "wrong": rows}, True)
+    for row in [] if as_json else rows:
+        print(f"{row['count']:,} {row['wrong']}, {row['mended']:,} mended: {', '.join(map(str, row['where']))}")
+    if not as_json and not rows:
+        print("All is well.")
+    if found != mended:
+        raise typer.Exit(FOUND)
+
+
+def is_mended(mend: Callable[[Connection], None]) -> bool:
+    try:
+        service.change(mend)
+    except HTTPException:  # its account is gone, or has no room for what the post really takes
+        return False
+    return True

@@ -1,0 +1,162 @@
+"""The whole service from one database to another, of whatever kind, with all ids."""
+
+import re
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+import typer
+from sqlalchemy import Connection, Engine, select
+
+import models
+
+from .output import UNUSABLE, USAGE, AsJson, bar, fail, say
+
+ROWS_AT_ONCE, BYTES_AT_ONCE = 5000, 2**22
+
+# Not of the service's tables: what is being copied stands in the target until all is there; Alembic's is copied too.
+own = sa.MetaData()
+MARK = sa.Table("admin_copy", own, sa.Column("source", sa.String(500), primary_key=True))
+ALEMBIC = sa.Table("alembic_version", own, sa.Column("version_num", sa.String(32), primary_key=True))
+UNKNOWN = {ALEMBIC.name, "sqlite_sequence"}
+
+commands = typer.Typer()
+
+
+def names_in(engine: Engine) -> set[str]:
+    return set(sa.inspect(engine).get_table_names())
+
+
+def read_source(source: Engine) -> list[sa.Table]:
+    """Its tables; ends if there are others, which would be left behind."""
+    if source.dialect.name == "sqlite" and not Path(str(source.url.database)).is_file():
+        fail(f"There is no {source.url.database}.", UNUSABLE)
+    there = names_in(source)
+    if MARK.name in there:
+        fail("The source is a copy that was not finished: finish that first.")
+    if unknown := sorted(there - models.Base.metadata.tables.keys() - UNKNOWN):
+        fail(f"The source has tables that nobody here knows: {', '.join(unknown)}. Set EXTRAS as the service has it.")
+    if models.User.__tablename__ not in there:
+        fail("The source has no accounts' table: it is no database of the service.")
+    return [table for table in models.Base.metadata.sorted_tables if table.name in there]
+
+
+def prepare(target: Engine, tables: list[sa.Table], source: str) -> None:
+    """Make the tables, and the mark; ends if there is anything in the target that this copy has not brought."""
+    there = names_in(target)
+    with target.begin() as connection:
+        if MARK.name in there:
+            if connection.scalar(select(MARK.c.source)) not in {source, None}:
+                fail("The target is an unfinished copy of another database. Empty it first.")
+        else:
+            for name in sorted(there - UNKNOWN):
+                if connection.execute(select(1).select_from(sa.table(name)).limit(1)).first():
+                    fail(f"The target is not empty: there are rows in {name}. Copy into an empty database.")
+        MARK.create(connection, checkfirst=True)
+        if not connection.scalar(select(MARK.c.source)):
+            connection.execute(MARK.insert().values(source=source))
+    models.Base.metadata.create_all(target, tables)
+
+
+def page(connection: Connection, table: sa.Table, after: int) -> Sequence[Any]:
+    """The rows after an id, so many that the memory holds them."""
+    rows = select(table).where(table.c.id > after).order_by(table.c.id).limit(ROWS_AT_ONCE)
+    if "size" in table.c:
+        sizes = connection.execute(rows.with_only_columns(table.c.id, table.c.size)).all()
+        fitting = sum(total <= BYTES_AT_ONCE for total in accumulate(size for _, size in sizes))
+        rows = rows.limit(max(1, fitting))
+    return connection.execute(rows).all()
+
+
+def copy_table(source: Engine, target: Engine, table: sa.Table) -> int:
+    """Goes on after the last row that is there; how many rows it has copied."""
+    done, names = 0, table.columns.keys()
+    with source.connect() as reading, target.connect() as writing, bar(table.name, last_id(reading, table)) as progress:
+        after = writing.scalar(select(sa.func.max(table.c.id))) or 0
+        while rows := page(reading, table, after):
+            writing.execute(sa.insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+            writing.commit()
+            reading.rollback()
+            done, after = done + len(rows), rows[-1].id
+            progress.reach(after)
+    return done
+
+
+def last_id(connection: Connection, table: sa.Table) -> int:
+    """The highest id that was ever given, whether its row is there or not."""
+    highest = connection.scalar(select(sa.func.max(table.c.id))) or 0
+    if connection.dialect.name == "sqlite":
+        given = connection.execute(sa.text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
+        return max(highest, given.scalar() or 0)
+    (_, definition) = connection.execute(sa.text(f"SHOW CREATE TABLE {table.name}")).one()
+    following = re.search(r" AUTO_INCREMENT=(\d+)", definition)
+    return max(highest, int(following[1]) - 1 if following else 0)
+
+
+def keep_ids_used(source: Engine, target: Engine, table: sa.Table) -> None:
+    """An id is never used twice, in the target neither."""
+    with source.connect() as reading, target.begin() as writing:
+        last = max(last_id(reading, table), last_id(writing, table))
+        if writing.dialect.name != "sqlite":
+            writing.execute(sa.text(f"ALTER TABLE {table.name} AUTO_INCREMENT = {last + 1}"))
+            return
+        writing.execute(sa.text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
+        writing.execute(
+            sa.text("INSERT INTO sqlite_sequence VALUES (:name, :last)"), {"name": table.name, "last": last}
+        )
+
+
+def first_difference(source: Engine, target: Engine, table: sa.Table) -> int | None:
+    """The id of the first row that is not the same in both."""
+    after = 0
+    with (
+        source.connect() as one,
+        target.connect() as other,
+        bar(f"verify {table.name}", last_id(one, table)) as progress,
+    ):
+        while rows := page(one, table, after):
+            within = select(table).where(table.c.id > after, table.c.id <= rows[-1].id).order_by(table.c.id)
+            copies = other.execute(within.limit(len(rows) + 1)).all()
+            if [*map(tuple, rows)] != [*map(tuple, copies)]:
+                return int(min({*map(tuple, rows)} ^ {*map(tuple, copies)})[0])  # the id is the first column
+            after = rows[-1].id
+            progress.reach(after)
+            one.rollback()
+            other.rollback()
+        return other.scalar(select(table.c.id).where(table.c.id > after).limit(1))
+
+
+def copy_schema_version(source: Engine, target: Engine) -> None:
+    if ALEMBIC.name not in names_in(source):
+        return
+    with source.connect() as reading, target.begin() as writing:
+        versions = reading.execute(select(ALEMBIC)).mappings().all()
+        ALEMBIC.create(writing, checkfirst=True)
+        writing.execute(ALEMBIC.delete())
+        if versions:
+            writing.execute(ALEMBIC.insert(), [dict(version) for version in versions])
+
+
+Url = Annotated[str, typer.Argument(help="sqlite:///FILE or mysql://USER:PASSWORD@HOST/DATABASE")]
+
+
+@commands.command()
+def copy(from_url: Url, to_url: Url, as_json: AsJson = False) -> None:
+    """Copy the whole service to an empty database, and compare each row. If it breaks off, run it again."""
+    source, target = models.make_engine(from_url), models.make_engine(to_url)
+    if source.url == target.url or None in {source.url.database, target.url.database}:
+        fail("Name two databases, neither in memory.", USAGE)
+    tables = read_source(source)
+    prepare(target, tables, source.url.render_as_string())  # without the password
+    copied = {table.name: copy_table(source, target, table) for table in tables}
+    for table in tables:
+        keep_ids_used(source, target, table)
+    copy_schema_version(source, target)
+    for table in tables:
+        if wrong := first_difference(source, target, table):
+            fail(f"{table.name} {wrong} is not the same in both: stop the service, empty the target and copy again.")
+    MARK.drop(target)
+    rows = sum(copied.values())
+    say(f"{rows:,} rows copied; each row of the target is the source's.", {"copied": copied}, as_json)
