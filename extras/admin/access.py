@@ -59,7 +59,9 @@ def set_password(email: Email, as_json: AsJson = False) -> None:
 
 @commands.command()
 def end_sessions(
-    email: Annotated[str, typer.Argument(parser=read_email, metavar="[EMAIL]", help="The account's address.")] = "",
+    email: Annotated[
+        str | None, typer.Argument(parser=read_email, metavar="EMAIL", help="The account's address.")
+    ] = None,
     all_accounts: Annotated[bool, typer.Option("--all", help="Those of all accounts.")] = False,
     yes: Yes = False,
     as_json: AsJson = False,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -56,9 +57,12 @@ def ask_password() -> str:
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     try:
-        return TypeAdapter(schemas.Password).validate_python(password)
-    except ValidationError as error:
-        fail(f"{error.errors()[0]['msg']}.", USAGE)
+        password.encode()
+        return schemas.check_length(password)
+    except UnicodeEncodeError:
+        fail("The password is not UTF-8.", USAGE)
+    except PydanticCustomError as error:
+        fail(f"{error.message()}.", USAGE)
 
 
 def say(line: str, result: dict[str, Any], as_json: bool) -> None:
@@ -71,9 +75,9 @@ def show(rows: list[dict[str, Any]], as_json: bool) -> None:
         print(json.dumps(rows))
     elif rows:
         table = Table(*rows[0])
-        for column, value in zip(table.columns, rows[0].values(), strict=True):
+        for column, name in zip(table.columns, rows[0], strict=True):
             column.overflow = "fold"
-            column.justify = "right" if isinstance(value, int) else "left"
+            column.justify = "right" if all(isinstance(row[name], int) for row in rows) else "left"
         for row in rows:
             table.add_row(*[Text(cell(value)) for value in row.values()])
         Console().print(table)

@@ -56,7 +56,9 @@ def purge_once(as_json: bool) -> None:
 
 @commands.command()
 def purge(
-    every: Annotated[int, typer.Option(parser=read_time, metavar="TIME", help="Again and again, as 30m or 1h.")] = 0,
+    every: Annotated[
+        int | None, typer.Option(parser=read_time, metavar="TIME", help="Again and again: 30m, 1h.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Clear what has expired and is good for nothing any more: each table's rows whose `expires_at` is over."""

@@ -197,8 +197,10 @@ def batches(posts: Iterator[Kept]) -> Iterator[list[Kept]]:
 
 @commands.command("import")
 def import_file(
-    file: Annotated[typer.FileBinaryRead, typer.Argument(help="An export; - is standard input.")],
-    account: Annotated[str, typer.Option("--as", parser=read_email, metavar="EMAIL", help="Into this account.")] = "",
+    file: Annotated[typer.FileBinaryRead, typer.Argument(metavar="FILE", help="An export; - is standard input.")],
+    account: Annotated[
+        str | None, typer.Option("--as", parser=read_email, metavar="EMAIL", help="Not the file's.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Import the posts of an export into an account that is there. Those that it has already are left out."""
