@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -74,13 +75,13 @@ def show(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows))
     elif rows:
-        table = Table(*rows[0])
+        table = Table(*rows[0], box=box.SIMPLE_HEAD)
         for column, name in zip(table.columns, rows[0], strict=True):
             column.overflow = "fold"
             column.justify = "right" if all(isinstance(row[name], int) for row in rows) else "left"
         for row in rows:
             table.add_row(*[Text(cell(value)) for value in row.values()])
-        Console().print(table)
+        Console(width=None if sys.stdout.isatty() else 1000).print(table)  # in a file no line is broken
 
 
 def cell(value: Any) -> str:

@@ -1,0 +1,551 @@
+"""The operator's tool, through its command line, beside a running service."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import sqlalchemy as sa
+
+from test_app import PASSWORD, ROOT, Server, new_database, new_email, serve
+
+EXTRAS = "admin,account,editing,idempotency,limits"
+RATES = {f"LIMITS_{name}": "1000000/minute" for name in ("SIGNUP", "LOGIN", "ATTEMPTS", "GUESSES", "REQUESTS")}
+SETTINGS: dict[str, Any] = {"EXTRAS": EXTRAS, "LIMITS_POSTS": "100000", "LIMITS_STORE": "", **RATES}
+FAR = 2 * 10**12  # milliseconds: in 2033
+
+
+class Service:
+    """A running service, its database, and the operator's tool on it."""
+
+    def __init__(self, url: str, server: Server) -> None:
+        self.url, self.server = url, server
+        self.engine = sa.create_engine(url, poolclass=sa.NullPool)
+
+    def start(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "extras.admin", *arguments]
+        environment = {**os.environ, "DATABASE_URL": self.url, **SETTINGS, **settings}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+    def run(self, *arguments: str, code: int = 0, typed: str = "", **settings: str) -> str:
+        """What it prints, to standard error if it fails; it must end with this exit code."""
+        process = self.start(*arguments, **settings)
+        out, error = process.communicate(typed, timeout=120)
+        assert process.returncode == code, (out, error)
+        assert "Traceback" not in error
+        return error if code else out
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        process = self.start(*arguments, "--json")
+        out, error = process.communicate(timeout=120)
+        assert process.returncode == code, (out, error)
+        return json.loads(out)
+
+    def sign_up(self) -> tuple[str, dict[str, str]]:
+        """The address of a new account, and its first pair of tokens."""
+        email = new_email()
+        answer = self.server.post("/signup", json={"email": email, "password": PASSWORD})
+        assert answer.status_code == 201, answer.text
+        return email, answer.json()
+
+    def log_in(self, email: str, password: str = PASSWORD) -> httpx2.Response:
+        return self.server.post("/login", json={"email": email, "password": password})
+
+    def add(self, pair: dict[str, str], text: str = "hi", **fields: str) -> int:
+        answer = self.server.post("/addPost", json={"text": text, **fields}, headers=bearer(pair))
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["postID"])
+
+    def posts(self, pair: dict[str, str]) -> Any:
+        return self.server.get("/getPosts", headers=bearer(pair)).json()
+
+    def works(self, pair: dict[str, str]) -> bool:
+        return self.server.get("/getPosts?limit=1", headers=bearer(pair)).status_code == 200
+
+    def execute(self, *statements: str, **values: Any) -> list[Any]:
+        """The rows of the last; no foreign key is looked at."""
+        off = "PRAGMA foreign_keys = OFF" if self.engine.dialect.name == "sqlite" else "SET foreign_key_checks = 0"
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql(off)
+            results = [connection.execute(sa.text(statement), values) for statement in statements]
+            rows = [tuple(row) for row in results[-1]] if results[-1].returns_rows else []
+            connection.commit()
+        return rows
+
+    def id_of(self, email: str) -> int:
+        ((user_id,),) = self.execute("SELECT id FROM users WHERE email = :email", email=email)
+        return int(user_id)
+
+    def count_posts(self, email: str = "") -> int:
+        whose = f" WHERE user_id = {self.id_of(email)}" if email else ""
+        return int(self.execute(f"SELECT COUNT(*) FROM posts{whose}")[0][0])
+
+    def fill(self, email: str, texts: list[str]) -> None:
+        """Posts that are written faster than by requests."""
+        columns = "user_id, size, status, created_at, updated_at, text"
+        insert = sa.text(f"INSERT INTO posts ({columns}) VALUES (:user, :size, 'draft', :time, :time, :text)")
+        user = self.id_of(email)
+        rows = [{"user": user, "size": len(text.encode()), "time": n, "text": text} for n, text in enumerate(texts)]
+        with self.engine.begin() as connection:
+            connection.execute(insert, rows)
+
+
+def bearer(pair: dict[str, str]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {pair['access_token']}"}
+
+
+@contextmanager
+def new_service() -> Iterator[Service]:
+    with new_database() as url, serve(url, **SETTINGS) as server:
+        yield Service(url, server)
+        assert "Traceback" not in server.log
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    with new_service() as service:
+        yield service
+
+
+def test_accounts_are_listed_in_pages_sorted_and_searched() -> None:
+    with new_service() as service:
+        emails = [service.sign_up() for _ in range(3)]
+        for (email, _), texts in zip(emails, (["é" * 100], ["a", "b", "c"], []), strict=True):
+            service.fill(email, texts) if texts else None
+        first, second, third = (email for email, _ in emails)
+        assert [row["email"] for row in service.json("accounts")] == [third, second, first]
+        assert [row["email"] for row in service.json("accounts", "--limit", "1", "--page", "2")] == [second]
+        by_size = service.json("accounts", "--sort", "size")
+        assert [(row["email"], row["bytes"]) for row in by_size] == [(first, 200), (second, 3), (third, 0)]
+        by_posts = service.json("accounts", "--sort", "posts", "--limit", "1")
+        assert [(row["email"], row["posts"]) for row in by_posts] == [(second, 3)]
+        assert [row["email"] for row in service.json("accounts", "--search", second[:20].upper())] == [second]
+        assert service.json("accounts", "--search", "%") == []
+        assert third in service.run("accounts")
+
+
+def test_an_account_is_shown_with_its_posts_sessions_and_last_use(service: Service) -> None:
+    email, pair = service.sign_up()
+    service.log_in(email)
+    service.add(pair, "é")
+    service.add(pair, "draft", status="draft")
+    row = service.json("show", f" {email.upper()} ")
+    assert (row["email"], row["posts"], row["bytes"], row["drafts"], row["sessions"]) == (email, 2, 7, 1, 2)
+    assert row["last_use"] >= row["created"]
+    assert row["locked"] is False
+    assert email in service.run("show", email)
+
+
+@pytest.mark.parametrize("command", ["show", "export", "delete", "set-password", "end-sessions", "lock", "unlock"])
+def test_an_account_that_is_not_there_is_exit_code_1_and_one_line(service: Service, command: str) -> None:
+    assert service.run(command, "nobody@example.com", code=1) == "There is no account nobody@example.com.\n"
+
+
+def test_what_is_asked_wrongly_is_exit_code_2(service: Service) -> None:
+    assert "not a valid email address" in service.run("show", "nobody", code=2)
+    assert "--all" in service.run("end-sessions", code=2)
+    assert "30m" in service.run("purge", "--every", "soon", code=2)
+
+
+def test_a_created_account_has_the_password_of_standard_input(service: Service) -> None:
+    email = new_email()
+    assert email in service.run("create", email.upper(), typed="battery staple\n")
+    assert service.log_in(email, "battery staple").status_code == 200
+    assert "already" in service.run("create", email, typed="another horse\n", code=1)
+    assert "8 to 128" in service.run("create", new_email(), typed="short\n", code=2)
+    assert service.log_in(email, "another horse").status_code == 401
+
+
+def test_a_new_password_ends_the_sessions(service: Service) -> None:
+    email, pair = service.sign_up()
+    _, other = service.sign_up()
+    service.run("set-password", email, typed="battery staple\n")
+    assert not service.works(pair)
+    trade = service.server.post("/refreshToken", json={"refresh_token": pair["refresh_token"]})
+    assert trade.status_code == 401
+    assert service.log_in(email).status_code == 401
+    assert service.log_in(email, "battery staple").status_code == 200
+    assert service.works(other)
+
+
+def test_sessions_end_for_one_account_or_for_all_but_not_unasked(service: Service) -> None:
+    email, pair = service.sign_up()
+    _, other = service.sign_up()
+    assert "--yes" in service.run("end-sessions", email, code=2)
+    assert service.works(pair)
+    service.run("end-sessions", email, "--yes")
+    assert not service.works(pair)
+    assert service.works(other)
+    again = service.log_in(email).json()
+    service.run("end-sessions", "--all", "--yes")
+    assert not service.works(again)
+    assert not service.works(other)
+    assert service.execute("SELECT COUNT(*) FROM account_refresh_tokens") == [(0,)]
+    assert service.log_in(email).status_code == 200
+
+
+def test_a_locked_account_is_told_so_at_its_login_until_it_is_unlocked(service: Service) -> None:
+    email, pair = service.sign_up()
+    service.add(pair)
+    for _ in range(2):
+        service.run("lock", email, "--yes")
+    assert not service.works(pair)
+    trade = service.server.post("/refreshToken", json={"refresh_token": pair["refresh_token"]})
+    assert trade.status_code == 401
+    refused = service.log_in(email)
+    assert (refused.status_code, "locked" in refused.json()["detail"]) == (403, True)
+    assert service.log_in(email, "wrong horse").status_code == 401
+    assert service.json("show", email)["locked"] is True
+    assert service.execute("SELECT COUNT(*) FROM tokens WHERE user_id = :id", id=service.id_of(email)) == [(0,)]
+    service.run("set-password", email, typed="battery staple\n")
+    assert service.log_in(email, "battery staple").status_code == 403
+    service.run("unlock", email)
+    assert len(service.posts(service.log_in(email, "battery staple").json())) == 1
+
+
+def test_a_trade_under_way_when_an_account_is_locked_gives_no_token(service: Service) -> None:
+    """The lock alone, as if the trade had read its session before the lock ended that."""
+    email, pair = service.sign_up()
+    insert = "INSERT INTO admin_locks (user_id, created_at) VALUES (:id, 0)"
+    service.execute(insert, id=service.id_of(email))
+    trade = service.server.post("/refreshToken", json={"refresh_token": pair["refresh_token"]})
+    assert trade.status_code == 403
+    assert "locked" in trade.json()["detail"]
+
+
+def test_the_refusal_of_a_locked_account_is_in_openapi(service: Service) -> None:
+    paths = service.server.get("/openapi.json").json()["paths"]
+    told = {path for path, methods in paths.items() if "403" in methods.get("post", {}).get("responses", {})}
+    assert {"/login", "/refreshToken"} <= told
+    assert "/signup" not in told
+
+
+def test_without_the_extra_on_lock_says_so(service: Service) -> None:
+    email, pair = service.sign_up()
+    assert "EXTRAS=+admin" in service.run("lock", email, "--yes", code=3, EXTRAS="account")
+    assert service.works(pair)
+
+
+def test_a_renamed_account_keeps_its_password_and_its_sessions(service: Service) -> None:
+    email, pair = service.sign_up()
+    taken, _ = service.sign_up()
+    new = new_email()
+    assert "already" in service.run("rename", email, taken, code=1)
+    service.run("rename", email, new.upper())
+    assert service.works(pair)
+    assert service.log_in(email).status_code == 401
+    assert service.log_in(new).status_code == 200
+
+
+def test_a_deleted_account_leaves_nothing_also_if_it_broke_off() -> None:
+    with new_service() as service:
+        email, pair = service.sign_up()
+        other, kept = service.sign_up()
+        service.add(kept)
+        key = {"Idempotency-Key": "once", **bearer(pair)}
+        assert service.server.post("/addPost", json={"text": "hi"}, headers=key).status_code == 201
+        service.fill(email, ["x"] * 2000)
+        assert "--yes" in service.run("delete", email, code=2)
+        process = service.start("delete", email, "--yes")
+        while service.count_posts() > 1900:
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        if service.count_posts() > 1:  # else it was faster
+            service.run("delete", email, "--yes")
+        assert service.json("check")["ok"]
+        assert service.posts(kept) != []
+        service.run("delete", other, "--yes")
+        assert not service.works(kept)
+        tables = set(sa.inspect(service.engine).get_table_names()) - {"sqlite_sequence"}
+        counts = {table: service.execute(f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables}
+        assert not any(counts.values()), counts
+
+
+def test_the_export_is_that_of_the_account_itself(service: Service) -> None:
+    email, pair = service.sign_up()
+    for text in ("nul \0 and 🙂", "x" * 700_000, "y" * 700_000):
+        service.add(pair, text)
+    there = service.server.get("/exportData", headers=bearer(pair)).json()
+    there["sessions"][0]["current"] = False
+    assert json.loads(service.run("export", email)) == there
+
+
+def test_an_import_keeps_texts_times_and_order_and_is_exact_when_repeated(service: Service, tmp_path: Path) -> None:
+    email, pair = service.sign_up()
+    for text in ("nul \0", "🙂\r\n", "twice", "x" * 700_000):
+        service.add(pair, text, status="draft")
+    export = json.loads(service.run("export", email))
+    export["posts"].insert(2, export["posts"][1])  # two posts that are the same in all
+    (tmp_path / "export.json").write_text(json.dumps(export))
+    new, theirs = service.sign_up()
+    service.add(theirs, "of my own")
+    for imported in (5, 0):
+        told = service.json("import", str(tmp_path / "export.json"), "--as", new)
+        assert told == {"email": new, "imported": imported, "there": 5 - imported}
+        posts = service.posts(theirs)
+        fields = "text", "status", "createdAt", "updatedAt"
+        assert [[post[name] for name in fields] for post in posts[:5]] == [
+            [post[name] for name in fields] for post in export["posts"]
+        ]
+        assert [post["text"] for post in posts[5:]] == ["of my own"]
+    file = json.dumps(export)
+    assert "1 posts imported, 4 were there" in service.run("import", "-", typed=file)  # the one that was doubled
+    assert service.json("check")["ok"]
+
+
+def test_an_import_that_was_killed_and_two_at_once_write_each_post_once(service: Service, tmp_path: Path) -> None:
+    email, pair = service.sign_up()
+    texts = [f"{number // 2}" for number in range(20_000)]  # each twice
+    post = {"status": "draft", "createdAt": "2020-01-01T00:00:00Z", "updatedAt": "2020-01-01T00:00:00.001Z"}
+    export = {"account": {"email": email}, "sessions": [], "posts": [post | {"text": text} for text in texts[::-1]]}
+    (tmp_path / "export.json").write_text(json.dumps(export))
+    process = service.start("import", str(tmp_path / "export.json"))
+    while service.count_posts(email) == 0:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(lambda _: service.json("import", str(tmp_path / "export.json")), range(2)))
+    assert sum(each["imported"] for each in told) <= 20_000
+    assert [post["text"] for post in service.posts(pair)] == texts[::-1]
+    assert service.json("check")["ok"]
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ('{"account": {"email": "EMAIL"}, "posts": [{"text": "a", ', "breaks off"),
+        ('{"account": {"email": "EMAIL"}, "posts": [POST, {"text": "a"}]}', "Post 2 of the file: status"),
+        ('{"account": {"email": "EMAIL"}, "posts": [POST, "a"]}', "Post 2 of the file"),
+        ('{"posts": [POST]}', "--as EMAIL"),
+        ("[]", "--as EMAIL"),
+    ],
+)
+def test_a_file_that_is_no_good_imports_nothing(service: Service, file: str, line: str) -> None:
+    email, pair = service.sign_up()
+    post = '{"text": "b", "status": "draft", "createdAt": "2020-01-01T00:00:00Z", "updatedAt": "2020-01-01T00:00:00Z"}'
+    typed = file.replace("EMAIL", email).replace("POST", post)
+    assert line in service.run("import", "-", typed=typed, code=1)
+    assert service.posts(pair) == []
+
+
+def test_a_quota_holds_for_an_import_and_is_right_after_it(service: Service) -> None:
+    email, pair = service.sign_up()
+    service.add(pair, "first")
+    file = service.run("export", email)
+    two = file.replace('"posts":[', '"posts":[' + json.dumps(json.loads(file)["posts"][0] | {"text": "second"}) + ",")
+    assert "no more than 1 are allowed" in service.run("import", "-", typed=two, code=1, LIMITS_POSTS="1")
+    service.run("import", "-", typed=two)
+    totals = "SELECT posts, bytes FROM limits_usage WHERE user_id = :id"
+    assert service.execute(totals, id=service.id_of(email)) == [(2, 11)]
+
+
+def test_a_large_file_takes_no_more_memory_than_a_small_one(service: Service, tmp_path: Path) -> None:
+    small, _ = service.sign_up()
+    large, _ = service.sign_up()
+    service.fill(small, ["x"])
+    service.fill(large, [f"{number}" * 500_000 for number in range(60)])
+    peaks = []
+    for email in (small, large):
+        for arguments in (f"export {email}", f"import {tmp_path / email} --as {small}"):
+            code = (
+                "import resource, runpy, sys, atexit;"
+                "atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr));"
+                f"sys.argv = ['', *{arguments.split()!r}]; runpy.run_module('extras.admin', run_name='__main__')"
+            )
+            environment = {**os.environ, "DATABASE_URL": service.url, **SETTINGS}
+            with (tmp_path / (email if "export" in arguments else "told")).open("wb") as out:
+                command = [sys.executable, "-c", code]
+                done = subprocess.run(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.PIPE)
+            assert done.returncode == 0, done.stderr
+            peaks.append(int(done.stderr) / 1024)
+    assert (tmp_path / large).stat().st_size > 30_000_000
+    assert max(peaks[2:]) < max(peaks[:2]) + 25, peaks  # MB
+
+
+def test_a_purge_clears_what_has_expired_and_nothing_else() -> None:
+    with new_service() as service:
+        email, pair = service.sign_up()
+        for key in ("old", "new"):
+            headers = {"Idempotency-Key": key, **bearer(pair)}
+            assert service.server.post("/addPost", json={"text": "hi"}, headers=headers).status_code == 201
+        for _ in range(3):
+            service.log_in(email)
+        for table in ("tokens", "account_sessions", "account_refresh_tokens"):
+            ((newest,),) = service.execute(f"SELECT MIN(id) FROM {table}")
+            service.execute(f"UPDATE {table} SET expires_at = 1 WHERE id > {newest}")
+        old = "UPDATE idempotency_keys SET expires_at = 1 ORDER BY id LIMIT 1"
+        service.execute(old if service.engine.dialect.name != "sqlite" else old.split(" ORDER")[0] + " WHERE id = 1")
+        cleared = service.json("purge")
+        assert cleared == {
+            "tokens": 3,
+            "account_sessions": 3,
+            "account_refresh_tokens": 3,
+            "idempotency_keys": 1,
+        }
+        assert service.works(pair)
+        assert set(service.json("purge").values()) == {0}
+        assert service.execute("SELECT COUNT(*) FROM idempotency_keys") == [(1,)]
+
+
+def test_a_purge_as_a_service_goes_on_until_it_is_told_to_end(service: Service) -> None:
+    process = service.start("purge", "--every", "1s")
+    assert process.stdout
+    assert [process.stdout.readline() for _ in range(2)] == [process.stdout.readline()] * 2
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (0, "")
+
+
+def test_check_finds_what_is_wrong_and_repair_mends_it() -> None:
+    with new_service() as service:
+        _, pair = service.sign_up()
+        _, other = service.sign_up()
+        first, second = (service.add(pair, "é\0 text") for _ in range(2))
+        assert service.json("check") == {"ok": True, "wrong": []}
+        assert service.run("check") == "All is well.\n"
+        tag = service.server.get("/getPosts", headers=bearer(pair)).headers["ETag"]
+        service.execute(
+            f"UPDATE posts SET size = 1 WHERE id = {first}",
+            "UPDATE users SET posts_version = 5 WHERE id = 1",
+            "UPDATE limits_usage SET posts = 77 WHERE user_id = 1",
+            "INSERT INTO posts (user_id, size, status, created_at, updated_at, text) VALUES (99, 1, 'draft', 1, 1, '')",
+            "UPDATE posts SET text = 'x' WHERE user_id = 99",
+            "UPDATE account_sessions SET user_id = 99 WHERE user_id = 2",
+        )
+        found = {each["wrong"]: each["where"] for each in service.json("check", code=1)["wrong"]}
+        assert found == {
+            "account_sessions of no users": [2],
+            "posts of no users": [second + 1],
+            "posts whose size is not their text's": [first],
+            "accounts whose version is older than their posts": [1],
+            "accounts whose running total in limits_usage is wrong": [1],
+        }
+        assert "--yes" in service.run("check", "--repair", code=2)
+        assert "1 mended" in service.run("check", "--repair", "--yes")
+        assert service.json("check")["ok"]
+        assert service.server.get("/getPosts", headers=bearer(pair)).headers["ETag"] != tag
+        assert service.execute("SELECT posts, bytes FROM limits_usage WHERE user_id = 1") == [(2, 16)]
+        assert service.works(other)  # its session alone was of nobody
+        service.execute(f"UPDATE posts SET status = 'public' WHERE id = {first}")
+        told = service.json("check", "--repair", "--yes", code=1)
+        assert told["wrong"] == [{"wrong": "posts of no known status", "count": 1, "mended": 0, "where": [first]}]
+
+
+def test_check_finds_an_index_that_is_missing() -> None:
+    with new_service() as service:
+        on = "" if service.engine.dialect.name == "sqlite" else " ON account_sessions"
+        service.execute("CREATE INDEX another ON account_sessions (user_id)", f"DROP INDEX ix_account_sessions_end{on}")
+        (found,) = service.json("check", code=1)["wrong"]
+        assert found["where"] == ["account_sessions(user_id, expires_at)"]
+
+
+def test_stats_counts_rows_and_bytes_by_day() -> None:
+    with new_service() as service:
+        email, pair = service.sign_up()
+        service.add(pair, "é")
+        service.fill(email, ["old", "older"])
+        stats = service.json("stats", "--days", "2")
+        assert (stats["tables"]["posts"], stats["text_bytes"]) == (3, 10)
+        assert stats["database_bytes"] > 0
+        assert [len(stats["growth"]), sum(day["posts"] for day in stats["growth"])] == [2, 1]
+        assert sum(day["accounts"] for day in stats["growth"]) == 1
+        assert "█" in service.run("stats", PYTHONIOENCODING="utf-8")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/copy.db"
+
+
+def everything(url: str) -> dict[str, list[Any]]:
+    engine, tables = sa.create_engine(url, poolclass=sa.NullPool), sa.MetaData()
+    tables.reflect(engine)
+    with engine.connect() as connection:
+        return {t.name: [tuple(row) for row in connection.execute(sa.select(t))] for t in tables.sorted_tables}
+
+
+def test_a_copy_has_all_rows_and_uses_no_id_twice_there_and_back(target: str) -> None:
+    with new_service() as service, new_database() as back:
+        email, pair = service.sign_up()
+        service.run("delete", service.sign_up()[0], "--yes")
+        service.add(pair, "nul \0 and 🙂")
+        service.fill(email, [f"{number}" * 300_000 for number in range(9)] + ["x"] * 6000)
+        last = service.add(pair)
+        service.server.delete(f"/deletePost/{last}", headers=bearer(pair))
+        headers = {"Idempotency-Key": "once", **bearer(pair)}
+        kept = service.server.post("/addPost", json={"text": "kept"}, headers=headers).json()["postID"]
+        service.server.delete(f"/deletePost/{kept}", headers=bearer(pair))
+        there = everything(service.url)
+        for source, copy in ((service.url, target), (target, back)):
+            assert service.json("copy", source, copy)["copied"]["posts"] == 6010
+            copied = everything(copy)
+            assert {name: sorted(rows) for name, rows in copied.items() if name != "sqlite_sequence"} == {
+                name: sorted(rows) for name, rows in there.items() if name != "sqlite_sequence"
+            }
+        with serve(back, **SETTINGS) as server:
+            assert server.post("/addPost", json={"text": "new"}, headers=bearer(pair)).json()["postID"] == kept + 1
+            again = server.post("/addPost", json={"text": "kept"}, headers=headers)
+            assert (again.json()["postID"], again.headers["Idempotent-Replayed"]) == (kept, "true")
+            assert server.post("/signup", json={"email": new_email(), "password": PASSWORD}).status_code == 201
+        assert "not empty" in service.run("copy", service.url, back, code=1)
+
+
+def test_a_copy_that_broke_off_goes_on_and_one_that_differs_is_told(service: Service, target: str) -> None:
+    email, _ = service.sign_up()
+    service.fill(email, ["x"] * 20)
+    service.run("copy", service.url, target)
+    there = everything(target)
+    source = sa.make_url(re.sub(r"^(mysql|mariadb)(?=:)", r"\1+pymysql", service.url)).render_as_string()
+    engine = sa.create_engine(target, poolclass=sa.NullPool)
+
+    def change(*statements: str, **values: str) -> None:
+        with engine.begin() as connection:
+            for statement in statements:
+                connection.execute(sa.text(statement), values)
+
+    mark = "CREATE TABLE admin_copy (source VARCHAR(500))", "INSERT INTO admin_copy VALUES (:source)"
+    some = "DELETE FROM posts WHERE id > (SELECT MAX(id) - 10 FROM posts)"
+    change(*mark, some, "DELETE FROM tokens", source=source)
+    assert service.json("copy", service.url, target)["copied"]["posts"] == 10
+    assert everything(target) == there
+    ((last,),) = service.execute("SELECT MAX(id) FROM posts")
+    change(*mark, f"UPDATE posts SET text = 'y' WHERE id = {last}", source=source)
+    assert f"posts {last} is not the same" in service.run("copy", service.url, target, code=1)
+    change("UPDATE admin_copy SET source = 'another'")
+    assert "another database" in service.run("copy", service.url, target, code=1)
+    assert "finish that first" in service.run("copy", target, f"{target}2", code=1)
+
+
+def test_a_copy_leaves_no_table_behind(service: Service, target: str) -> None:
+    process = service.start("copy", service.url, target, EXTRAS="")
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "idempotency_keys, limits_usage" in error
+
+
+def test_where_no_database_is_there_none_is_made(service: Service, tmp_path: Path) -> None:
+    missing = f"sqlite:///{tmp_path}/missing.db"
+    assert "There is no" in service.run("accounts", code=3, DATABASE_URL=missing)
+    assert "There is no" in service.run("copy", missing, f"{missing}2", code=3)
+    assert "in memory" in service.run("check", code=3, DATABASE_URL="sqlite://")
+    assert not list(tmp_path.iterdir())
+    assert "purge" in service.run("--help", DATABASE_URL=missing)
+    assert "--every" in service.run("purge", "--help", DATABASE_URL=missing)
+    with new_database() as empty:
+        if empty.startswith("sqlite"):
+            Path(empty.removeprefix("sqlite:///")).touch()
+        assert "lacks the tables" in service.run("accounts", code=3, DATABASE_URL=empty, EXTRAS="+migrations,fast")
+        assert sa.inspect(sa.create_engine(empty, poolclass=sa.NullPool)).get_table_names() == []
