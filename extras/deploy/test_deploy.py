@@ -51,15 +51,24 @@ def free_port() -> int:
         return port
 
 
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "program"), [("posts", "uvicorn"), ("posts-purge", "python")])
+def test_systemd_takes_the_unit(name: str, program: str, tmp_path: Path) -> None:
     analyze = tool("systemd-analyze")
-    unit = tmp_path / "posts.service"
-    uvicorn = "/opt/posts/.venv/bin/uvicorn"
-    text = (FOLDER / "posts.service").read_text()
-    assert uvicorn in text
-    unit.write_text(text.replace(uvicorn, sys.executable))  # which is there
+    unit = tmp_path / f"{name}.service"
+    path = f"/opt/posts/.venv/bin/{program}"
+    text = (FOLDER / unit.name).read_text()
+    assert path in text
+    unit.write_text(text.replace(path, sys.executable))  # which is there
     assert check(analyze, "verify", str(unit)) == ""
     check(analyze, "security", "--offline=true", "--threshold=20", str(unit))  # exposed by 2.0 of 10 at most
+
+
+def test_systemd_takes_the_timer_of_a_unit_that_is_there(tmp_path: Path) -> None:
+    analyze = tool("systemd-analyze")
+    timer = shutil.copy(FOLDER / "posts-purge.timer", tmp_path)
+    (tmp_path / "posts-purge.service").write_text(f"[Service]\nType=oneshot\nExecStart={sys.executable} -V\n")
+    assert check(analyze, "verify", str(timer)) == ""
+    assert (FOLDER / "posts-purge.service").exists()
 
 
 def members(name: str) -> set[str]:
