@@ -5,11 +5,11 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 import typer
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 import models
 
@@ -28,8 +28,14 @@ def read_time(text: str) -> int:
     return int(match[1]) * SECONDS[match[2]]
 
 
-def expired(table: sa.Table, first: int, last: int) -> Select[int]:
-    return select(table.c.id).where(table.c.id.between(first, last), table.c.expires_at <= models.now())
+def is_over(table: sa.Table) -> Any:
+    """The condition by which a row may go; None if the table has none.
+
+    An extra whose rows end otherwise than with `expires_at` says how: `info={"is_over": lambda table, now: ...}`.
+    """
+    if "is_over" in table.info:
+        return table.info["is_over"](table, models.now())
+    return table.c.expires_at <= models.now() if "expires_at" in table.c else None
 
 
 def clear(table: sa.Table) -> int:
@@ -37,18 +43,18 @@ def clear(table: sa.Table) -> int:
     cleared, pace = 0, service.Pace()
     with bar(table.name, service.highest(table)) as progress:
         for first, last in service.windows(table, LOOKED_AT):
-            ids = [row.id for row in models.fetch(expired(table, first, last))]
+            ids = models.fetch(select(table.c.id).where(table.c.id.between(first, last), is_over(table)))
             pace.rest()
             for start in range(0, len(ids), DELETED):
-                some = table.c.id.in_(ids[start : start + DELETED])
-                cleared += service.remove(table, some, table.c.expires_at <= models.now())  # if not prolonged since
+                some = table.c.id.in_([row.id for row in ids[start : start + DELETED]])
+                cleared += service.remove(table, some, is_over(table))  # if it was not prolonged since
                 pace.rest()
             progress.reach(last)
     return cleared
 
 
 def purge_once(as_json: bool) -> None:
-    ending = [table for table in service.tables()[::-1] if "expires_at" in table.c]  # what refers to another first
+    ending = [table for table in service.tables()[::-1] if is_over(table) is not None]  # what refers to another first
     cleared = {table.name: clear(table) for table in ending}
     say(", ".join(f"{name}: {count:,}" for name, count in cleared.items()) + " cleared", cleared, as_json)
     sys.stdout.flush()
@@ -61,7 +67,7 @@ def purge(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Clear what has expired and is good for nothing any more: each table's rows whose `expires_at` is over."""
+    """Clear what has expired and is good for nothing any more, in every table that tells when its rows end."""
     if not every:
         return purge_once(as_json)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -17,7 +17,7 @@ from .output import fail
 R = TypeVar("R")
 
 PATIENCE = 30  # seconds that a step goes on trying
-UNUSED = {"fast", "migrations"}  # the one looks into the database, the other makes its tables, when they are set up
+UNUSED = {"fast", "metrics", "migrations"}  # the one looks into the database, one keeps files, one makes tables
 
 names = [name for name in door.names_of_extras("") if name not in UNUSED]  # the default ones have no tables, nor hooks
 
