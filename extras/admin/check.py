@@ -1,6 +1,6 @@
 """Every invariant of the data, and how to mend what does not hold."""
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
@@ -142,12 +142,9 @@ def check_schema() -> Iterator[Finding]:
                 yield Finding("foreign keys that are missing: see EXTRAS=+migrations", str(key.parent))
 
 
-def check_sqlite() -> Iterator[Finding]:
+def check_ids() -> Iterator[Finding]:
     if not models.SQLITE:
         return
-    for (line,) in models.fetch(sa.text(f"PRAGMA integrity_check({SHOWN})")):
-        if line != "ok":
-            yield Finding("damage of SQLite's file: restore a back-up", line)
     never_again = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'"
     kept = {row.name for row in models.fetch(sa.text(never_again))}
     for table in tables():
@@ -155,7 +152,43 @@ def check_sqlite() -> Iterator[Finding]:
             yield Finding("tables that may use an id twice: see EXTRAS=+migrations", table.name)
 
 
-CHECKS = check_schema, check_sqlite, check_references, check_accounts, check_posts, check_totals
+def damage() -> list[str]:
+    """What SQLite finds wrong with its file."""
+    if not models.SQLITE:
+        return []
+    try:
+        lines = [str(line) for (line,) in models.fetch(sa.text(f"PRAGMA integrity_check({SHOWN})"))]
+    except sa.exc.DatabaseError as error:
+        return [models.reason(error)]
+    return [line for line in lines if line != "ok"]
+
+
+CHECKS = check_schema, check_ids, check_references, check_accounts, check_posts, check_totals
+
+
+def examine(repair: bool) -> list[dict[str, Any]]:
+    """What is wrong, a row for each kind."""
+    if lines := damage():  # nothing that is read from it can be relied on
+        what = "places of SQLite's file are damaged: restore a back-up"
+        return [{"wrong": what, "count": len(lines), "mended": 0, "where": lines}]
+    found, mended = Counter[str](), Counter[str]()
+    where: dict[str, deque[int | str]] = defaultdict(lambda: deque(maxlen=SHOWN))
+    for what, place, mend in chain.from_iterable(each() for each in CHECKS):
+        if place in where[what]:  # an account, for each of its posts
+            continue
+        found[what] += 1
+        where[what].append(place)
+        if repair and mend:
+            mended[what] += is_mended(mend)
+    return [{"wrong": k, "count": n, "mended": mended[k], "where": list(where[k])} for k, n in found.items()]
+
+
+def is_mended(mend: Callable[[Connection], None]) -> bool:
+    try:
+        service.change(mend)
+    except HTTPException:  # its account is gone, or has no room for what the post really takes
+        return False
+    return True
 
 
 @commands.command()
@@ -167,30 +200,13 @@ def check(
     """Check every invariant of the data, in small steps. Exit code 1 if anything is wrong, and not mended."""
     if repair:
         confirm("Mend sizes, versions and totals, and delete rows whose account is gone?", yes)
-    found, mended, where = Counter[str](), Counter[str](), defaultdict[str, list[int | str]](list)
-    for finding in chain.from_iterable(each() for each in CHECKS):
-        if finding.where in where[finding.what]:
-            continue
-        found[finding.what] += 1
-        where[finding.what] = [*where[finding.what], finding.where][-SHOWN:]
-        if repair and finding.mend:
-            mended[finding.what] += is_mended(finding.mend)
-    rows: list[dict[str, Any]] = [
-        {"wrong": what, "count": count, "mended": mended[what], "where": where[what]} for what, count in found.items()
-    ]
+    rows = examine(repair)
+    all_is_well = all(row["mended"] == row["count"] for row in rows)
     if as_json:
-        say("", {"ok": found == mended, "wrong": rows}, True)
-    for row in [] if as_json else rows:
-        print(f"{row['count']:,} {row['wrong']}, {row['mended']:,} mended: {', '.join(map(str, row['where']))}")
-    if not as_json and not rows:
-        print("All is well.")
-    if found != mended:
+        say("", {"ok": all_is_well, "wrong": rows}, True)
+    else:
+        for row in rows:
+            print(f"{row['count']:,} {row['wrong']}, {row['mended']:,} mended: {', '.join(map(str, row['where']))}")
+        print("All is well." if all_is_well else "Not all is well.")
+    if not all_is_well:
         raise typer.Exit(FOUND)
-
-
-def is_mended(mend: Callable[[Connection], None]) -> bool:
-    try:
-        service.change(mend)
-    except HTTPException:  # its account is gone, or has no room for what the post really takes
-        return False
-    return True

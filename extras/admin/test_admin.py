@@ -88,7 +88,7 @@ class Service:
         told, out, error = run_tool(arguments, environment, typed)
         assert told == code, (out, error)
         assert "Traceback" not in error
-        return error if code else out
+        return error + out if code else out
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         told, out, error = run_tool([*arguments, "--json"], {"DATABASE_URL": self.url, **SETTINGS}, "")
@@ -159,6 +159,11 @@ def new_service() -> Iterator[Service]:
 def service() -> Iterator[Service]:
     with new_service() as service:
         yield service
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/copy.db"
 
 
 def test_accounts_are_listed_in_pages_sorted_and_searched(service: Service) -> None:
@@ -510,6 +515,16 @@ def test_check_finds_what_is_wrong_and_repair_mends_it() -> None:
         assert found["indexes that are missing: see EXTRAS=+migrations"] == ["account_sessions(user_id, expires_at)"]
 
 
+def test_check_finds_a_damaged_file(service: Service, target: str) -> None:
+    service.run("copy", service.url, target)
+    file = Path(target.removeprefix("sqlite:///"))
+    pages = file.read_bytes()
+    file.write_bytes(pages[:8192] + b"\xff" * (len(pages) - 8192))
+    told = service.run("check", code=1, DATABASE_URL=target)
+    assert "damaged: restore a back-up" in told
+    assert not service.run("accounts", code=3, DATABASE_URL=target).startswith("Traceback")
+
+
 def test_stats_counts_rows_and_bytes_by_day(service: Service) -> None:
     before = service.json("stats", "--days", "2")
     email, pair = service.sign_up()
@@ -523,11 +538,6 @@ def test_stats_counts_rows_and_bytes_by_day(service: Service) -> None:
         assert sum(day[name] for day in after["growth"]) - sum(day[name] for day in before["growth"]) == 1
     assert len(after["growth"]) == 2
     assert "█" in service.run("stats", PYTHONIOENCODING="utf-8")
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/copy.db"
 
 
 def everything(url: str) -> dict[str, list[Any]]:
