@@ -3,18 +3,22 @@
 import os
 import sys
 
-from . import service
+try:
+    from . import service
 
-service.load()  # before all that imports the app
+    service.load()  # before all that imports the app
 
-import typer  # noqa: E402
-from fastapi import HTTPException  # noqa: E402
-from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
+    import typer
+    from fastapi import HTTPException
+    from sqlalchemy.exc import SQLAlchemyError
 
-import models  # noqa: E402
+    import models
 
-from . import access, accounts, check, copying, purge, stats, transfer  # noqa: E402
-from .output import FOUND, UNUSABLE, fail  # noqa: E402
+    from . import access, accounts, check, copying, purge, stats, transfer
+    from .output import FOUND, UNUSABLE, fail
+except ModuleNotFoundError as error:
+    print(f"The tool needs {error.name}. Run: pip install -r extras/requirements.txt", file=sys.stderr)
+    sys.exit(3)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for part in (accounts, access, transfer, purge, check, stats, copying):

@@ -606,6 +606,15 @@ def test_a_copy_leaves_no_table_behind(service: Service, target: str) -> None:
     assert "idempotency_keys, limits_usage" in service.run("copy", service.url, target, code=1, EXTRAS="")
 
 
+def test_a_package_that_is_missing_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "ijson.py").write_text("raise ModuleNotFoundError(name='ijson')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "EXTRAS": ""}
+    command = [sys.executable, "-m", "extras.admin", "--help"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 3
+    assert done.stderr == "The tool needs ijson. Run: pip install -r extras/requirements.txt\n"
+
+
 def test_where_no_database_is_there_none_is_made(service: Service, tmp_path: Path) -> None:
     missing = f"sqlite:///{tmp_path}/missing.db"
     assert "There is no" in service.run("accounts", code=3, DATABASE_URL=missing)
