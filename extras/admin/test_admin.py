@@ -479,12 +479,12 @@ def test_check_finds_what_is_wrong_and_repair_mends_it() -> None:
     with new_service() as service:
         _, pair = service.sign_up()
         _, other = service.sign_up()
-        first, second = (service.add(pair, "é\0 text") for _ in range(2))
+        first, _, third = (service.add(each, "é\0 text") for each in (pair, pair, other))
         assert service.json("check") == {"ok": True, "wrong": []}
         assert service.run("check") == "All is well.\n"
-        tag = service.server.get("/getPosts", headers=bearer(pair)).headers["ETag"]
+        tags = [service.server.get("/getPosts", headers=bearer(each)).headers["ETag"] for each in (pair, other)]
         service.execute(
-            f"UPDATE posts SET size = 1 WHERE id = {first}",
+            f"UPDATE posts SET size = 1 WHERE id = {third}",
             "UPDATE users SET posts_version = 5 WHERE id = 1",
             "UPDATE limits_usage SET posts = 77 WHERE user_id = 1",
             "INSERT INTO posts (user_id, size, status, created_at, updated_at, text) VALUES (99, 1, 'draft', 1, 1, '')",
@@ -494,16 +494,17 @@ def test_check_finds_what_is_wrong_and_repair_mends_it() -> None:
         found = {each["wrong"]: each["where"] for each in service.json("check", code=1)["wrong"]}
         assert found == {
             "account_sessions of no users": [2],
-            "posts of no users": [second + 1],
-            "posts whose size is not their text's": [first],
+            "posts of no users": [third + 1],
+            "posts whose size is not their text's": [third],
             "accounts whose version is older than their posts": [1],
-            "accounts whose running total in limits_usage is wrong": [1],
+            "accounts whose running total in limits_usage is wrong": [1, 2],
         }
         assert "--yes" in service.run("check", "--repair", code=2)
         assert "1 mended" in service.run("check", "--repair", "--yes")
         assert service.json("check")["ok"]
-        assert service.server.get("/getPosts", headers=bearer(pair)).headers["ETag"] != tag
-        assert service.execute("SELECT posts, bytes FROM limits_usage WHERE user_id = 1") == [(2, 16)]
+        for each, tag in zip((pair, other), tags, strict=True):
+            assert service.server.get("/getPosts", headers=bearer(each)).headers["ETag"] != tag
+        assert sorted(service.execute("SELECT user_id, posts, bytes FROM limits_usage")) == [(1, 2, 16), (2, 1, 8)]
         assert service.works(other)  # its session alone was of nobody
         service.execute(f"UPDATE posts SET status = 'public' WHERE id = {first}")
         told = service.json("check", "--repair", "--yes", code=1)
