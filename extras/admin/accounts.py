@@ -139,8 +139,9 @@ def delete(email: Email, yes: Yes = False, as_json: AsJson = False) -> None:
             pace.rest()
     end_sessions_of(user.id)
     for table in service.tables():  # what else refers to it, in steps, as it may be much
-        if "user_id" in table.c and table.name != Post.__tablename__:
-            remove_rows(table, table.c.user_id == user.id)
+        for key in table.foreign_keys:
+            if key.column.table.name == User.__tablename__ and key.ondelete == "CASCADE" and table.name != "posts":
+                remove_rows(table, key.parent == user.id)
     change(lambda tx: deletion.remove_account(tx, user.id))
     say(f"{email} is deleted.", {"id": user.id, "email": email, "deleted": True}, as_json)
 

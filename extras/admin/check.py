@@ -84,11 +84,14 @@ def check_references() -> Iterator[Finding]:
             what = f"{table.name} of no {key.column.table.name}"
             for first, last in service.windows(table, ROWS_AT_ONCE):
                 for row in models.fetch(orphans.where(table.c.id.between(first, last))):
-                    yield Finding(what, row.id, remove_row(table, row.id))
+                    yield Finding(what, row.id, partial(let_go, key=key, row_id=row.id))
 
 
-def remove_row(table: sa.Table, row_id: int) -> Callable[[Connection], None]:
-    return lambda connection: connection.execute(sa.delete(table).where(table.c.id == row_id)).close()
+def let_go(connection: Connection, key: sa.ForeignKey, row_id: int) -> None:
+    """As the foreign key would have done when what it refers to went."""
+    table = key.parent.table
+    gone = update(table).values({key.parent: None}) if key.ondelete == "SET NULL" else sa.delete(table)
+    connection.execute(gone.where(table.c.id == row_id))
 
 
 def check_accounts() -> Iterator[Finding]:

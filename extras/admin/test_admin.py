@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from test_app import PASSWORD, ROOT, Server, new_database, new_email, serve
 
-EXTRAS = "admin,account,editing,idempotency,limits"
+EXTRAS = "admin,account,editing,idempotency,limits,public"
 RATES = {f"LIMITS_{name}": "1000000/minute" for name in ("SIGNUP", "LOGIN", "ATTEMPTS", "GUESSES", "REQUESTS")}
 SETTINGS: dict[str, Any] = {"EXTRAS": EXTRAS, "LIMITS_POSTS": "100000", "LIMITS_STORE": "", **RATES}
 FAR = 2 * 10**12  # milliseconds: in 2033
@@ -490,11 +490,13 @@ def test_check_finds_what_is_wrong_and_repair_mends_it() -> None:
             "INSERT INTO posts (user_id, size, status, created_at, updated_at, text) VALUES (99, 1, 'draft', 1, 1, '')",
             "UPDATE posts SET text = 'x' WHERE user_id = 99",
             "UPDATE account_sessions SET user_id = 99 WHERE user_id = 2",
+            "INSERT INTO public_handles (handle, user_id) VALUES ('gone', 99)",
         )
         found = {each["wrong"]: each["where"] for each in service.json("check", code=1)["wrong"]}
         assert found == {
             "account_sessions of no users": [2],
             "posts of no users": [third + 1],
+            "public_handles of no users": [1],
             "posts whose size is not their text's": [third],
             "accounts whose version is older than their posts": [1],
             "accounts whose running total in limits_usage is wrong": [1, 2],
@@ -505,6 +507,7 @@ def test_check_finds_what_is_wrong_and_repair_mends_it() -> None:
         for each, tag in zip((pair, other), tags, strict=True):
             assert service.server.get("/getPosts", headers=bearer(each)).headers["ETag"] != tag
         assert sorted(service.execute("SELECT user_id, posts, bytes FROM limits_usage")) == [(1, 2, 16), (2, 1, 8)]
+        assert service.execute("SELECT handle, user_id FROM public_handles") == [("gone", None)]
         assert service.works(other)  # its session alone was of nobody
         service.execute(f"UPDATE posts SET status = 'public' WHERE id = {first}")
         told = service.json("check", "--repair", "--yes", code=1)
@@ -604,7 +607,9 @@ def break_off_a_copy(service: Service, target: str) -> None:
 
 
 def test_a_copy_leaves_no_table_behind(service: Service, target: str) -> None:
-    assert "idempotency_keys, limits_usage" in service.run("copy", service.url, target, code=1, EXTRAS="")
+    assert "idempotency_keys, limits_usage, public_handles" in service.run(
+        "copy", service.url, target, code=1, EXTRAS=""
+    )
 
 
 def test_a_package_that_is_missing_is_one_line(tmp_path: Path) -> None:

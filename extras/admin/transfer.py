@@ -45,8 +45,9 @@ async def write_export(user: Any) -> None:
     account = auth.Account(user.id, user.posts_version, 0)
     owner = account_export.Owner.model_validate({"email": user.email, "createdAt": user.created_at})
     sessions: list[SessionOut] = read_sessions(account) if Session.__tablename__ in present() else []
+    more = {name: find(user.id) for name, find in account_export.others.items()}
     page = core.page_of_posts(account.id, account.posts_version, "", core.PAGE_POSTS, schemas.MAX_ID)
-    async for part in account_export.stream_export(account, owner, sessions, page):
+    async for part in account_export.stream_export(account, owner, sessions, more, page):
         sys.stdout.buffer.write(part)
         core.pages.clear()  # nobody asks for a page twice
     sys.stdout.buffer.flush()
