@@ -614,7 +614,7 @@ def test_a_copy_leaves_no_table_behind(service: Service, target: str) -> None:
 
 def test_a_package_that_is_missing_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "ijson.py").write_text("raise ModuleNotFoundError(name='ijson')")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "EXTRAS": ""}
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "EXTRAS": "", "DATABASE_URL": ""}
     command = [sys.executable, "-m", "extras.admin", "--help"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 3
