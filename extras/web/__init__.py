@@ -25,17 +25,23 @@ each new text gets a key when it is first sent, which is kept with it: after a l
 sends it again, three times with growing pauses, and says so. Without the extra it reloads the list and says to look.
 """
 
+import hashlib
+import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi import FastAPI, Request
+from fastapi.routing import iter_route_contexts
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+import models
+
 FOLDER = Path(__file__).parent
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 HEADERS = {
@@ -54,8 +60,26 @@ class Assets(StaticFiles):
         return response
 
 
-def page() -> FileResponse:
-    return FileResponse(FOLDER / "index.html", headers=HEADERS)
+def names_of_routes(app: FastAPI) -> str:
+    """The first word of each route's path, and `idempotency`: what the page asks before it offers something."""
+    names = {(route.path or "").split("/")[1] for route in iter_route_contexts(app.routes) if route.path}
+    return " ".join(sorted(filter(str.isidentifier, names | ({"idempotency"} if models.hooks.once else set()))))
+
+
+def page_of(app: FastAPI) -> Callable[[Request], Response]:
+    @cache  # made when it is first asked for, as extras that come later add their routes later
+    def content() -> tuple[bytes, str]:
+        html = (FOLDER / "index.html").read_text("utf-8")
+        body = html.replace('data-routes=""', f'data-routes="{names_of_routes(app)}"').encode()
+        return body, f'"{hashlib.sha256(body).hexdigest()}"'
+
+    def page(request: Request) -> Response:
+        body, etag = content()
+        if etag in re.findall(r'"[^"]*"', request.headers.get("If-None-Match", "")):
+            return Response(None, 304, HEADERS | {"ETag": etag})
+        return Response(body, 200, HEADERS | {"ETag": etag}, "text/html")
+
+    return page
 
 
 def is_from_cdn(route: Any) -> bool:
@@ -65,5 +89,6 @@ def is_from_cdn(route: Any) -> bool:
 
 def setup(app: FastAPI) -> None:
     app.router.routes[:] = [route for route in app.routes if not is_from_cdn(route)]
-    app.add_api_route("/", page, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route("/", page_of(app), methods=["GET", "HEAD"], include_in_schema=False)
     app.mount("/web", Assets(directory=FOLDER / "static"), name="web")
+    app.description += "\n\nPeople do the same on [the page](./)."

@@ -1,97 +1,133 @@
-/** The form for a text, new or edited: counts its bytes and keeps what is typed until it is sent. */
+/** The form for a text, new or edited: keeps what is typed until it is sent, and says when it grows too long. */
 
-import { announce, clone } from "./dom.js";
-import { onSubmit } from "./forms.js";
+import { $$, confirm } from "./dom.js";
+import { clone, onSubmit } from "./forms.js";
 import { draftKey, loadDraft, saveDraft } from "./session.js";
+import { t } from "./words.js";
 
 const LIMIT = 1_048_576; // bytes of the body on the wire
 const encoder = new TextEncoder();
 
 /** Bytes that are left; emoji, quotes and line breaks count as they are sent. */
-const bytesLeft = (text) => LIMIT - encoder.encode(JSON.stringify({ text, status: "published" })).length;
+function bytesLeft(text) {
+  if (text.length < LIMIT / 8) return LIMIT; // none is more than six
+  return LIMIT - encoder.encode(JSON.stringify({ text, status: "published" })).length;
+}
 
 /** A random one, also where the page came without TLS and `crypto.randomUUID` is not there. */
 const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
-/** `send({text, status}, sent, key)` may throw a Refusal, then the text stays; `sent` is the text as it was typed, and
- * `key` the same each time that a new text is sent, until it has arrived. `post` is what is edited, if anything is, and
- * the form's `version` is the one that the edit began with. */
-export function composer(send, post, cancel) {
+const online = () => new Promise((resolve) => addEventListener("online", resolve, { once: true }));
+
+/** `send({text, status}, sent, key, inform)` may throw a Refusal, then the text stays; `sent` is the text as it was
+ * typed, and `key` the same each time that a new text is sent, until it has arrived; `inform` says how it goes. `post`
+ * is what is edited, if anything is, and the form's `version` is the one that the edit began with. */
+export function composer(send, post = /** @type {any} */ (undefined), close = () => {}) {
   const form = clone("composer");
   const { text } = form.elements;
-  const counter = form.querySelector(".counter");
+  const [cancel, draft, primary] = form.querySelectorAll("button");
+  const note = form.querySelector(".note");
   const key = draftKey(post ? post.postID : "new");
-  let over = false;
+  let original = post ? post.text : ""; // as it is saved
+  let later = 0;
 
-  text.value = post ? post.text : "";
-  let original = text.value; // as it is saved; a textarea turns CRLF into LF
-  const draft = loadDraft(key);
-  text.value = draft?.text ?? original;
-  form.version = draft ? draft.version : post?.version;
-  form.key = draft?.key;
-
-  function count() {
-    const left = bytesLeft(text.value);
-    const bytes = `${Math.abs(left).toLocaleString("en")} bytes`;
-    counter.textContent = left < 0 ? `${bytes} too many` : `${bytes} left`;
-    counter.classList.toggle("over", left < 0);
-    if (left < 0 !== over) announce(left < 0 ? "The text is too long to send." : "The text is short enough again.");
-    over = left < 0;
+  /** What was typed, or what another tab keeps. */
+  function restore(kept) {
+    text.value = kept?.text ?? original;
+    form.version = kept ? kept.version : post?.version;
+    form.key = kept?.key;
   }
 
-  function keep() {
+  text.value = original;
+  original = text.value; // a textarea turns CRLF into LF
+  restore(loadDraft(key));
+
+  form.keep = () => {
+    clearTimeout(later);
     if (text.value === original) form.key = undefined; // what is typed now is another text
     try {
       saveDraft(key, text.value === original ? "" : text.value, form.version, form.key);
+      return text.value === original ? "" : t("kept");
     } catch {
-      announce("This text is too large for the browser to keep: a reload would lose it.");
+      return t("notKept");
     }
+  };
+
+  function keep() {
+    const kept = form.keep();
+    const left = bytesLeft(text.value);
+    if (left > LIMIT / 10) note.textContent = kept;
+    else note.textContent = left < 0 ? t("over", { n: -left }) : t("left", { n: left });
+    note.classList.toggle("over", left < 0);
   }
 
-  text.addEventListener("input", () => [count(), keep()]);
   form.adopt = (event) => {
     if (event.key !== key || document.hasFocus()) return; // what another tab typed, for one that nobody types in
-    const other = loadDraft(key, event.newValue);
-    text.value = other?.text ?? original;
-    form.version = other ? other.version : post?.version;
-    form.key = other?.key;
-    count();
+    restore(loadDraft(key, event.newValue));
   };
+
+  form.cancel = async () => {
+    if (text.value !== original && !(await confirm(t("discard"), t("discardYes")))) return text.focus();
+    saveDraft(key, "");
+    close();
+  };
+
+  text.addEventListener("input", () => {
+    clearTimeout(later);
+    if (text.value.length < 50_000) keep();
+    else later = setTimeout(() => form.isConnected && keep(), 500); // it takes a while
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.isComposing) return;
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(primary);
+    if (event.key === "Escape" && post) form.cancel();
+  });
 
   onSubmit(
     form,
     async (_, button) => {
+      if (!navigator.onLine) {
+        note.textContent = t("waiting");
+        await online();
+      }
       const status = button?.value ?? "published";
       const sent = text.value;
       if (!post) form.key ??= newKey();
-      keep();
+      form.keep();
+      note.textContent = "";
       try {
-        await send(post && sent === original ? { status } : { text: sent, status }, sent, form.key);
+        const inform = (words) => (note.textContent = words);
+        await send(post && sent === original ? { status } : { text: sent, status }, sent, form.key, inform);
       } catch (refusal) {
-        if (refusal.spent) {
-          form.key = undefined;
-          keep();
-        }
+        if (refusal.spent) form.key = undefined;
+        keep();
+        if (refusal.status === 413) note.textContent = ""; // it is said already
         throw refusal;
       }
       form.key = undefined;
       if (post) original = sent;
       else if (text.value === sent) text.value = original; // else it was typed on meanwhile
       keep();
-      count();
+      if (!post) text.focus();
     },
     { 413: "text" },
   );
 
   if (post) {
-    const [, draft, publish] = form.querySelectorAll(".row button");
-    form.querySelector(".caption").textContent = "Edit the post";
-    publish.textContent = post.status === "published" ? "Save" : "Publish";
-    draft.textContent = post.status === "published" ? "Turn into a draft" : "Save draft";
-    form.querySelector(".cancel").hidden = false;
-    form.querySelector(".cancel").onclick = () => [saveDraft(key, ""), cancel()];
+    text.ariaLabel = t("editing");
+    primary.textContent = t(post.status === "published" ? "saveEdit" : "save");
+    draft.textContent = t(post.status === "published" ? "toDraft" : "keepDraft");
+    cancel.hidden = false;
+    cancel.onclick = form.cancel;
   }
-  count();
-  over = bytesLeft(text.value) < 0;
+  if (bytesLeft(text.value) < LIMIT / 10) keep();
   return form;
 }
+
+addEventListener("pagehide", () => {
+  for (const form of $$(".composer")) form.keep();
+});
+addEventListener("storage", (event) => {
+  for (const form of $$(".composer")) form.adopt(event);
+});
+

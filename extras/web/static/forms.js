@@ -1,13 +1,25 @@
-/** Forms: one submission at a time, each refusal beside what caused it. */
+/** Forms: one submission at a time, each refusal beside what caused it, until that is mended. */
 
-import { say } from "./dom.js";
 import { Refusal } from "./api.js";
+import { announce, say } from "./dom.js";
+import { t, translate } from "./words.js";
 
 let ids = 0;
 
-function clear(form) {
-  for (const error of form.querySelectorAll(".error")) say(error, "");
+/** @returns {any} a copy of the template's only element, with its texts */
+export function clone(template) {
+  const copy = /** @type {HTMLTemplateElement} */ (document.getElementById(template)).content.cloneNode(true);
+  translate(copy);
+  return /** @type {DocumentFragment} */ (copy).firstElementChild;
+}
+
+/** Take back what was said of this field and of the form; of all fields, if none is named. */
+export function clear(form, name = "") {
+  for (const error of form.querySelectorAll(".error")) {
+    if (!name || ["", name].includes(error.dataset.error)) say(error, "");
+  }
   for (const field of form.querySelectorAll("[aria-invalid]")) {
+    if (name && field.name !== name) continue;
     field.removeAttribute("aria-invalid");
     field.removeAttribute("aria-errormessage");
   }
@@ -25,15 +37,34 @@ function blame(form, name, text) {
   if (!hints.split(" ").includes(error.id)) field.setAttribute("aria-describedby", `${error.id} ${hints}`.trim());
 }
 
-/** Do `work(form, button)` when the form is sent. `causes` says which field a status is about: `{409: "email"}`. */
+/** White space alone is nothing, but in a password. */
+const isEmpty = (field) => field.required && !(/password/.test(field.name) ? field.value : field.value.trim());
+
+function refuseEmpty(form) {
+  const empty = [...form.elements].filter(isEmpty).map((field) => [field.name, t(`empty.${field.name}`)]);
+  if (empty.length) throw new Refusal(422, "", Object.fromEntries(empty));
+}
+
+const AGAIN = 700; // milliseconds in which a second press is of a double click
+
+/** Do `work(form, button)` when the form is sent. `causes` says which field a status is about: `{409: "email"}`.
+ * @param {Record<number, string>} [causes] */
 export function onSubmit(form, work, causes = {}) {
+  let done = -AGAIN;
+  form.addEventListener("input", ({ target }) => {
+    clear(form, target.name);
+    done = -AGAIN;
+  });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (form.ariaBusy === "true") return;
+    if (form.ariaBusy === "true" || performance.now() - done < AGAIN) return;
     clear(form);
+    announce("");
     form.ariaBusy = "true";
     try {
+      refuseEmpty(form);
       await work(form, event.submitter);
+      done = performance.now();
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       if (error.message) blame(form, causes[error.status] ?? "", error.message);

@@ -1,54 +1,60 @@
-/** Puts the page together: the entrance (sign up, log in), the desk (write, list) and the account. */
+/** Puts the page together: the entrance (sign up, log in), the desk (write, list) and what both share. */
 
-import { insist, isUnknown, request, routes } from "./api.js";
+import { onEnd } from "./account.js";
+import { insist, isUnknown, keyed, request } from "./api.js";
 import { composer } from "./composer.js";
-import { $, announce, confirm, say } from "./dom.js";
-import { onSubmit } from "./forms.js";
-import { refresh, reset } from "./posts.js";
+import { $, $$, announce, confirm, say } from "./dom.js";
+import { clear, onSubmit } from "./forms.js";
+import { refresh, refreshAll, reset } from "./posts.js";
 import * as session from "./session.js";
+import { empty, resume } from "./trash.js";
+import { t } from "./words.js";
 
-const has = await routes();
-let writer; // the form for a new post
-
-const KEY = "Idempotency-Key";
-const keyed = has["/addPost"]?.post.parameters?.some(({ name }) => name === KEY);
-const UNSURE = " It may have arrived: look at your posts below before you send it again.";
-const FAILED = "It did not get through. Nothing you typed is lost, and it cannot be posted twice: send it again later.";
-const SPENT = "What you sent before is posted: see it below. Send again to post this text, too.";
-
-async function add(post, _, key) {
+/** Send a new post, and see to it that it is there once. */
+async function add(post, _sent, key, inform) {
+  const headers = { "Idempotency-Key": key };
   try {
-    await (keyed ? insist : request)("POST", "addPost", post, { [KEY]: key }); // a server that knows no keys ignores it
+    if (keyed) await insist(inform, "POST", "addPost", post, { headers });
+    else await request("POST", "addPost", post);
   } catch (refusal) {
-    refusal.spent = Boolean(refusal.fields?.[KEY]); // on another text, or as a draft
-    if (refusal.spent) refusal.fields[KEY] = SPENT;
-    if (refusal.spent || (isUnknown(refusal) && !keyed)) await refresh();
-    if (isUnknown(refusal)) refusal.message = keyed ? FAILED : refusal.message + (refusal.told ? "" : UNSURE);
+    refusal.spent = "Idempotency-Key" in refusal.fields; // on another text, or as a draft
+    if (refusal.spent) refusal.fields = { text: t("spent") };
+    if (refusal.spent || (isUnknown(refusal) && !keyed && !refusal.safe)) await refreshAll();
+    if (isUnknown(refusal) && keyed) refusal.message = t("failed");
+    if (refusal.status === 0 && !keyed && !refusal.safe) refusal.message += ` ${t("unsure")}`;
     throw refusal;
   }
-  announce(post.status === "draft" ? "The draft is saved." : "The post is published.");
+  announce(t(post.status === "draft" ? "saidDraft" : "saidSaved"));
   session.changed();
-  refresh();
+  refreshAll();
 }
 
+let shown; // the account that is, once one is; null: the entrance
+
+/** @param {session.Session | null} who */
 function show(who, why) {
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  for (const form of document.querySelectorAll("dialog form, #credentials")) form.reset();
-  reveal();
-  for (const id of ["me", "desk"]) $(id).hidden = !who;
-  $("entrance").hidden = Boolean(who);
+  for (const dialog of $$("dialog[open]")) dialog.close();
+  for (const form of $$("form")) clear(form);
+  const first = shown === undefined; // what was typed before the page was ready stays
+  if (!first) for (const id of ["credentials", "change-password", "delete-account"]) $(id).reset();
+  document.documentElement.dataset.view = who ? "desk" : "entrance";
   $("revoke").hidden = true;
-  reset("/editPost/{postID}" in has);
+  reveal();
+  reset();
   if (!who) {
-    say($("why"), why);
+    const { email, password } = $("credentials").elements;
+    say($("why"), why && t(why));
     $("new").replaceChildren();
-    $("credentials").elements.email.value = $("email").textContent;
-    return $("credentials").elements[$("email").textContent ? "password" : "email"].focus();
+    if (shown) email.value = shown;
+    shown = null;
+    if (!first || document.activeElement === document.body) (email.value ? password : email).focus();
+    return;
   }
-  $("email").textContent = who.email;
-  writer = composer(add);
+  shown = $("email").textContent = who.email;
+  const writer = composer(add);
   $("new").replaceChildren(writer);
   writer.elements.text.focus();
+  resume();
   refresh();
 }
 
@@ -63,41 +69,47 @@ function reveal() {
 function setMode(join) {
   joining = join;
   const { password } = $("credentials").elements;
-  const [name, question, other] = join
-    ? ["Sign up", "Already have an account?", "Log in"]
-    : ["Log in", "New here?", "Sign up"];
-  $("entrance-title").textContent = $("credentials").querySelector(".primary").textContent = name;
-  $("switch").textContent = other;
-  $("switch").previousElementSibling.textContent = question;
+  const [name, question, other] = join ? ["signUp", "haveAccount", "logIn"] : ["logIn", "newHere", "signUp"];
+  $("entrance-title").textContent = $("credentials").querySelector(".primary").textContent = t(name);
+  $("switch").textContent = t(other);
+  $("switch").previousElementSibling.textContent = t(question);
   $("password-hint").hidden = !join;
   password.autocomplete = join ? "new-password" : "current-password";
   if (join) password.setAttribute("aria-describedby", "password-hint");
   else password.removeAttribute("aria-describedby");
+  clear($("credentials"));
 }
 
-$("switch").onclick = () => [setMode(!joining), $("credentials").elements.email.focus()];
+$("switch").onclick = () => {
+  setMode(!joining);
+  say($("why"), "");
+  $("credentials").elements.email.focus();
+};
 $("reveal").onchange = reveal;
 
 onSubmit(
   $("credentials"),
-  async ({ elements: { email, password } }) => {
-    const credentials = { email: email.value, password: password.value };
+  async ({ elements: { email, password, keep } }) => {
+    const credentials = { email: email.value.trim(), password: password.value };
     const { data } = await request("POST", joining ? "signup" : "login", credentials);
-    session.begin(email.value.toLowerCase(), data.access_token);
+    const kept = keep.checked;
+    const refresh = kept ? data.refresh_token : undefined;
     setMode(false);
+    session.begin({ email: credentials.email.toLowerCase(), token: data.access_token, kept, refresh });
   },
   { 401: "password", 409: "email" },
 );
 
-// Account
+// The way out
 
 $("log-out").onclick = async () => {
-  const { email, token } = session.current();
-  const unsent = session.draftsOf(email);
-  if (unsent.length && !(await confirm("Log out and discard the text you have not sent?", "Discard and log out"))) return;
-  forget(email);
-  leave("You are logged out.");
-  revoke(token);
+  const who = session.current();
+  const unsent = session.draftsOf(who?.email);
+  if (unsent.length && !(await confirm(t("leave"), t("leaveYes")))) return;
+  const emptied = empty(true);
+  leave(t("loggedOut"));
+  await emptied;
+  revoke(who?.token);
 };
 
 /** End the session on the server, too, if it can; it is asked whatever is known of it. */
@@ -106,56 +118,25 @@ async function revoke(token) {
   const headers = { Authorization: `Bearer ${token}` };
   const answer = await fetch("logout", { method: "POST", headers, keepalive: true }).catch(() => ({ status: 503 }));
   if (answer.status < 500 && answer.status !== 429) return; // 404: without `account`, a token ends by itself
-  if (!session.current()) say($("why"), "You are logged out here, but the server could not be told to end the session.");
+  if (session.current()) return;
+  announce("");
+  say($("why"), t("notRevoked"));
   $("revoke").hidden = false;
   $("revoke").onclick = async () => {
     say($("why"), "");
     await revoke(token);
-    if ($("revoke").hidden) announce("The session has ended on the server, too.");
+    if ($("revoke").hidden) announce(t("revoked"));
   };
 }
 
-function forget(email) {
-  for (const key of session.draftsOf(email)) session.saveDraft(key, "");
-}
-
+/** Nothing of the account stays in this browser. */
 function leave(message) {
-  $("email").textContent = "";
-  if (session.current()) session.end();
+  for (const key of session.draftsOf(shown)) session.saveDraft(key, "");
+  shown = "";
+  session.end("", "loggedOut");
   announce(message);
 }
-
-$("settings").hidden = !("/changePassword" in has || "/deleteAccount" in has);
-$("change-password").hidden = !("/changePassword" in has);
-$("delete-account").hidden = !("/deleteAccount" in has);
-$("settings").onclick = () => {
-  for (const form of document.querySelectorAll("#account > form")) form.elements.username.value = session.current().email;
-  $("change-password").querySelector(".done").textContent = "";
-  $("account").showModal();
-};
-
-onSubmit(
-  $("change-password"),
-  async (form) => {
-    const { current_password, new_password } = form.elements;
-    const passwords = { current_password: current_password.value, new_password: new_password.value };
-    await request("POST", "changePassword", passwords);
-    form.reset();
-    form.querySelector(".done").textContent = "The password is changed.";
-  },
-  { 403: "current_password" },
-);
-
-onSubmit(
-  $("delete-account"),
-  async (form) => {
-    const { email } = session.current();
-    await request("POST", "deleteAccount", { password: form.elements.password.value });
-    forget(email);
-    leave("Your account and everything in it has been deleted.");
-  },
-  { 403: "password" },
-);
+onEnd(leave);
 
 // Network and other tabs
 
@@ -164,10 +145,12 @@ function showNetwork() {
 }
 
 addEventListener("offline", showNetwork);
-addEventListener("online", () => [showNetwork(), session.current() && refresh()]);
-addEventListener("storage", (event) => {
-  for (const form of document.querySelectorAll(".composer")) form.adopt(event);
+addEventListener("online", () => {
+  showNetwork();
+  if (!session.current()) return;
+  resume();
+  refresh();
 });
 
 showNetwork();
-await session.watch(show, refresh);
+session.watch(show, refresh);

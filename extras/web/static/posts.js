@@ -1,42 +1,60 @@
-/** The list: newest first, a page at a time, each text as text. */
+/** The list: newest first, a page at a time, all posts or those that are sought. */
 
 import { Refusal, request } from "./api.js";
 import { composer } from "./composer.js";
-import { $, announce, clone, confirm, say } from "./dom.js";
-import { changed, draftKey, dropDraftsBut, loadDraft, saveDraft } from "./session.js";
+import { $, announce, has, say } from "./dom.js";
+import { clone } from "./forms.js";
+import { changed, current, draftKey, dropDraftsBut, loadDraft, saveDraft } from "./session.js";
+import { showText } from "./text.js";
+import { GRACE, discard, empty, restore, trash, trashKey } from "./trash.js";
+import { ago, exactly, t } from "./words.js";
 
 const PAGE = 50;
-const EXCERPT = 2000; // characters of a long text that are shown at first
-const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-let items = new Map(); // postID -> its <li>, which has `post` and perhaps `editor`
+let items = new Map(); // postID -> its <li>, which has `post` and perhaps `editor`, or `undo` once it is deleted
 let next; // the address of older posts; null: there are none; undefined: not loaded yet
 let failed; // what to try again, if the last load failed
 let turn = 0; // of loads: the answer to one that another has superseded is dropped
-let editable = false;
+let status = "";
+let needle = ""; // what is sought
 
 /** Forget all posts, for another account or none. */
-export function reset(canEdit) {
-  turn += 1;
+export function reset() {
   items = new Map();
-  next = failed = undefined;
-  editable = canEdit;
-  say($("list-error"), "");
+  choose("", "");
   show();
+}
+
+/** From now on, the list is of posts with this status, or any, and this text. */
+function choose(newStatus, newNeedle) {
+  turn += 1;
+  [status, needle, next, failed] = [newStatus, newNeedle, undefined, undefined];
+  if ($("search").value.trim() !== needle) $("search").value = needle;
+  for (const button of $("filters").children) button.ariaPressed = String(button.value === status);
+  say($("list-error"), "");
+  $("more").hidden = true;
 }
 
 /** Make the list as `items` has it. What is in its place already is not touched, as moving it costs its focus. */
 function show() {
-  const kept = new Set(items.values());
+  const gone = trash();
+  const kept = new Set([...items.values()].filter((item) => item.undo || !(item.post.postID in gone)));
   for (const item of [...$("list").children]) if (!kept.has(item)) item.remove();
   let place = $("list").firstElementChild;
   for (const item of kept) {
     if (item === place) place = place.nextElementSibling;
     else $("list").insertBefore(item, place);
   }
-  $("empty").hidden = items.size > 0 || next === undefined;
+  const n = [...kept].filter((item) => !item.undo).length;
+  const [some, all] = needle ? ["foundSome", "foundAll"] : ["shownSome", "shownAll"];
+  $("skeleton").hidden = next !== undefined || kept.size > 0 || Boolean(failed);
+  $("count").textContent = next === undefined || (!n && !needle) ? "" : t(next ? some : all, { n });
+  $("tools").hidden = !kept.size && !status && !needle;
+  say($("empty"), kept.size || next !== null ? "" : t(needle ? "nothingFound" : status ? "nothingSuch" : "nothingYet"));
   $("more").hidden = !next;
-  $("more").textContent = "Show older posts";
+  $("more").textContent = t("more");
+  nearEnd.disconnect(); // it tells again whether the end is near
+  if (next) nearEnd.observe($("more"));
 }
 
 async function load(address, before) {
@@ -50,119 +68,165 @@ async function load(address, before) {
     items = before;
     for (const post of page.data) items.set(post.postID, itemOf(post, known.get(post.postID)));
     next = page.next ?? null;
-    if (!next) dropDraftsBut(items);
+    if (!next && !status && !needle) dropDraftsBut(items);
     show();
     return page.data;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     if (mine !== turn) return [];
-    say($("list-error"), error.message);
     failed = () => load(address, before);
+    show();
+    nearEnd.disconnect();
+    say($("list-error"), error.message);
     $("more").hidden = false;
-    $("more").textContent = "Try again";
+    $("more").textContent = t("again");
     return [];
   }
 }
 
 /** Fetch again as many posts as are shown. */
-export const refresh = () => load(`getPosts?limit=${Math.min(1000, Math.max(PAGE, items.size))}`, new Map());
+export function refresh() {
+  const limit = String(Math.min(1000, Math.max(PAGE, items.size)));
+  const query = new URLSearchParams({ limit, ...(status && { status }), ...(needle && { text: needle }) });
+  return load(`${needle ? "findPosts" : "getPosts"}?${query}`, new Map());
+}
 
-$("more").onclick = async () => {
+/** The whole list, from its top: a new post may not be among those that were sought. */
+export function refreshAll() {
+  if (status || needle) choose("", "");
+  return refresh();
+}
+
+async function more(focus) {
+  nearEnd.disconnect();
   const posts = await (failed ?? (() => load(next, items)))();
-  if (!posts.length) return;
-  announce(`${posts.length} more posts.`);
-  items.get(posts[0].postID).querySelector("article")?.focus();
+  if (focus && posts.length) items.get(posts[0].postID)?.querySelector("article")?.focus();
+}
+
+const nearEnd = new IntersectionObserver(([end]) => end?.isIntersecting && next && !failed && more(false), {
+  rootMargin: "600px",
+});
+$("more").onclick = () => more(true);
+$("filters").onclick = ({ target }) => {
+  if (target.value === undefined || target.value === status) return;
+  choose(target.value, needle);
+  refresh();
 };
+
+let typing = 0;
+$("search").oninput = () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => {
+    if ($("search").value.trim() === needle) return;
+    choose(status, $("search").value.trim());
+    refresh();
+  }, 300);
+};
+
+function tell(time) {
+  const words = ago(time.dateTime);
+  if (time.textContent !== words) time.textContent = words;
+}
+setInterval(() => $("list").querySelectorAll("time").forEach(tell), 30_000);
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
+/** @param {any} [known] */
 function itemOf(post, known) {
-  if (known && (known.editor || same(known.post, post))) return known;
+  if (known && (known.editor || known.undo || (same(known.post, post) && known.needle === needle))) return known;
   const item = clone("post");
   const part = (selector) => item.querySelector(selector);
   const time = part("time");
-  item.post = post;
-  time.id = `time-${post.postID}`;
+  Object.assign(item, { post, needle });
   time.dateTime = post.createdAt;
-  time.textContent = format.format(new Date(post.createdAt));
-  part("article").setAttribute("aria-labelledby", time.id);
+  time.title = exactly(post.createdAt);
+  tell(time);
+  part("article").ariaLabel = `${post.text.trim().slice(0, 60)}, ${time.title}`;
   part(".badge").hidden = post.status !== "draft";
+  part(".badge").textContent = t("draft");
   part(".edited").hidden = post.updatedAt === post.createdAt;
-  part(".edited").title = format.format(new Date(post.updatedAt));
-  showText(part(".text"), part(".whole"), post.text);
-  for (const button of item.querySelectorAll("footer button")) button.setAttribute("aria-describedby", time.id);
+  part(".edited").title = exactly(post.updatedAt);
+  showText(part(".text"), part(".whole"), post.text, needle);
+  part(".copy").hidden = !navigator.clipboard; // it needs TLS
+  part(".copy").onclick = async () => [await navigator.clipboard.writeText(post.text), announce(t("copied"))];
   part(".delete").onclick = () => remove(item);
-  part(".edit").hidden = !editable;
+  part(".edit").hidden = !has("editPost");
   part(".edit").onclick = () => edit(item).elements.text.focus();
-  if (editable && loadDraft(draftKey(post.postID)) !== null) edit(item); // was interrupted
+  if (has("editPost") && loadDraft(draftKey(post.postID)) !== null) edit(item); // was interrupted
   return item;
 }
 
-function showText(paragraph, button, text) {
-  paragraph.textContent = text;
-  if (text.length <= EXCERPT * 1.5) return;
-  paragraph.textContent = `${text.slice(0, EXCERPT).replace(/[\uD800-\uDBFF]$/, "")}…`;
-  say(button, `Show all ${text.length.toLocaleString("en")} characters`);
-  button.onclick = () => {
-    paragraph.textContent = text;
-    button.hidden = true;
-    button.closest("article").focus();
-  };
+/** Put another item in its place. */
+function replace(item, fresh) {
+  items.set(item.post.postID, fresh);
+  item.replaceWith(fresh);
+  fresh.querySelector("article").focus();
+  show();
 }
 
-async function remove(item) {
-  const { postID, text } = item.post;
-  const error = item.querySelector(".error");
-  if (!(await confirm("Delete this post for good?", "Delete", text.slice(0, 140)))) return;
-  say(error, "");
-  try {
-    await request("DELETE", `deletePost/${postID}`);
-  } catch (refusal) {
-    if (refusal.status !== 404) return say(error, refusal.message); // 404: another tab was faster
-  }
-  const neighbour = item.nextElementSibling ?? item.previousElementSibling;
-  items.delete(postID);
+/** Offer to undo it, in the post's place, while there is time. */
+function remove(item) {
+  const { postID } = item.post;
+  discard(postID);
+  item.undo = clone("undo");
+  item.replaceChildren(item.undo);
+  const button = item.undo.querySelector("button");
+  button.onclick = () => [restore(postID), replace(item, itemOf(item.post))];
+  button.focus();
   show();
-  (neighbour?.querySelector("article") ?? $("list-title")).focus();
-  announce("The post is deleted.");
-  changed();
+  setTimeout(close, GRACE, item);
 }
+
+/** It can be undone no more. */
+function close(item) {
+  if (items.get(item.post.postID) !== item) return;
+  const neighbour = item.nextElementSibling ?? item.previousElementSibling;
+  const focused = item.contains(document.activeElement);
+  items.delete(item.post.postID);
+  show();
+  if (focused) (neighbour?.querySelector("article, button") ?? $("list-title")).focus();
+}
+
+addEventListener("pagehide", () => {
+  empty();
+  for (const item of items.values()) if (item.undo) close(item);
+});
+addEventListener("pageshow", ({ persisted }) => persisted && current() && refresh());
+addEventListener("storage", ({ key }) => key === trashKey() && show());
 
 /** Put the form for the text in the post's place. */
 function edit(item) {
   const article = item.querySelector("article");
   let { post } = item;
 
-  function close() {
+  function leave() {
     item.editor.replaceWith(article);
     item.editor = undefined;
     article.querySelector(".edit").focus();
+    refresh();
   }
 
   async function send(body, sent) {
     const { editor } = item;
-    const match = editor.version === undefined ? {} : { "If-Match": `"${editor.version}"` };
+    const headers = new Headers(editor.version && { "If-Match": `"${editor.version}"` });
     try {
-      ({ data: post } = await request("PUT", `editPost/${post.postID}`, body, match));
+      ({ data: post } = await request("PUT", `editPost/${post.postID}`, body, { headers }));
     } catch (refusal) {
       if (refusal.status !== 412) throw refusal;
       editor.version = undefined;
-      refusal.message = "This post was changed elsewhere meanwhile. Save again to replace it, or cancel to see it.";
+      refusal.message = t("conflict");
       throw refusal;
     }
     item.post = post;
     editor.version = post.version;
     changed();
-    if (editor.elements.text.value !== sent) return announce("The post is saved, but for what you typed since.");
+    if (editor.elements.text.value !== sent) return announce(t("savedBut"));
     saveDraft(draftKey(post.postID), "");
-    const fresh = itemOf(post, undefined);
-    items.set(post.postID, fresh);
-    item.replaceWith(fresh);
-    fresh.querySelector("article").focus();
-    announce("The post is saved.");
+    replace(item, itemOf(post));
+    announce(t("saidEdited"));
   }
 
-  item.editor = composer(send, post, () => [close(), refresh()]);
+  item.editor = composer(send, post, leave);
   article.replaceWith(item.editor);
   return item.editor;
 }

@@ -1,32 +1,49 @@
-/** Who is logged in, the same in all tabs. The token is in this tab's sessionStorage; why, says the extra's manual. */
+/** Who is logged in, the same in all tabs. Where the token is, and why, says the extra's manual. */
 
-const NAME = `posts ${location.pathname}`; // another service of this origin has another path
+export const NAME = `posts ${location.pathname}`; // another service of this origin has another path
 const tabs = new BroadcastChannel(NAME);
 const drafts = (email) => `${NAME} draft ${email} `;
 
-let session = JSON.parse(sessionStorage.getItem(NAME)); // {email, token}, or null
-let onSession = () => {};
+/** `kept` outlives the tab, with a `refresh` token where the server gives one.
+ * @typedef {{email: string, token: string, refresh?: string, kept?: boolean}} Session */
+
+const stored = () => sessionStorage.getItem(NAME) ?? localStorage.getItem(NAME);
+/** @type {Session | null} */
+let session = JSON.parse(stored() ?? "null");
+let onSession = (_session, _why) => {};
 let onChange = () => {};
 
 export const current = () => session;
 
+/** @param {Session | null} value @param {string} [why] */
 function set(value, why) {
+  const told = value?.email !== session?.email || !value;
   session = value;
-  if (value) sessionStorage.setItem(NAME, JSON.stringify(value));
-  else sessionStorage.removeItem(NAME);
-  onSession(session, why);
+  for (const storage of [sessionStorage, localStorage]) {
+    if (value && Boolean(value.kept) === (storage === localStorage)) storage.setItem(NAME, JSON.stringify(value));
+    else storage.removeItem(NAME);
+  }
+  if (told) onSession(session, why);
 }
 
-export function begin(email, token) {
-  set({ email, token });
+/** A new session, or the present one with new tokens. @param {Session} value */
+export function begin(value) {
+  set(value);
   tabs.postMessage({ session });
 }
 
-/** `why` is shown above the log-in form. */
-export function end(why = "") {
-  const { email } = session;
+/** `why` is the name of a text that is shown above the log-in form; other tabs show `elsewhere`. */
+export function end(why = "", elsewhere = why) {
+  const email = session?.email;
   set(null, why);
-  tabs.postMessage({ ended: email, why });
+  tabs.postMessage({ ended: email, why: elsewhere });
+}
+
+/** The tokens that another tab has traded meanwhile, if it has. */
+export function adopt() {
+  const other = JSON.parse(stored() ?? "null");
+  if (other && other.email === session?.email) session = other;
+  return session;
 }
 
 /** Tell the other tabs that the list is another now. */
@@ -42,19 +59,13 @@ tabs.onmessage = ({ data }) => {
 /** Call `sessionChanged(session, why)` now and with each change, in whichever tab; `listChanged()` for another tab's. */
 export async function watch(sessionChanged, listChanged) {
   onChange = listChanged;
-  if (!session) {
-    tabs.postMessage({ ask: true });
-    await new Promise((resolve) => {
-      onSession = resolve;
-      setTimeout(resolve, 100);
-    });
-  }
   onSession = sessionChanged;
   sessionChanged(session, "");
+  if (!session) tabs.postMessage({ ask: true });
 }
 
 /** What was typed but not sent: by account, for a new post (`id` is "new") or an edit. "" forgets it. */
-export const draftKey = (id) => drafts(session.email) + id;
+export const draftKey = (id) => drafts(session?.email) + id;
 
 /** With an edit goes the version that it began with, or after a reload it would replace a newer one unseen; with a new
  * text that was sent, the key that it was sent with, or it could be posted twice. */
@@ -66,7 +77,7 @@ export function saveDraft(id, text, version, key) {
 /** `{text, version, key}`, or null; `value` is what another tab kept. */
 export function loadDraft(key, value = localStorage.getItem(key)) {
   try {
-    return JSON.parse(value);
+    return JSON.parse(value ?? "null");
   } catch {
     return { text: value }; // kept by the page before it knew versions
   }
@@ -74,8 +85,8 @@ export function loadDraft(key, value = localStorage.getItem(key)) {
 
 /** Forget the edits of posts that are gone; `posts` has the ids of all that there are. */
 export function dropDraftsBut(posts) {
-  for (const key of draftsOf(session.email)) {
-    const id = key.slice(drafts(session.email).length);
+  for (const key of draftsOf(session?.email)) {
+    const id = key.slice(drafts(session?.email).length);
     if (id !== "new" && !posts.has(Number(id))) saveDraft(key, "");
   }
 }
