@@ -34,6 +34,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.routing import iter_route_contexts
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
@@ -62,7 +63,8 @@ class Assets(StaticFiles):
 
 def names_of_routes(app: FastAPI) -> str:
     """The first word of each route's path, and `idempotency`: what the page asks before it offers something."""
-    names = {(route.path or "").split("/")[1] for route in iter_route_contexts(app.routes) if route.path}
+    paths = {route.path for route in iter_route_contexts(app.routes) if route.path}
+    names = {path.split("/")[1] for path in paths - {app.swagger_ui_oauth2_redirect_url}}
     return " ".join(sorted(filter(str.isidentifier, names | ({"idempotency"} if models.hooks.once else set()))))
 
 
@@ -90,5 +92,5 @@ def is_from_cdn(route: Any) -> bool:
 def setup(app: FastAPI) -> None:
     app.router.routes[:] = [route for route in app.routes if not is_from_cdn(route)]
     app.add_api_route("/", page_of(app), methods=["GET", "HEAD"], include_in_schema=False)
-    app.mount("/web", Assets(directory=FOLDER / "static"), name="web")
+    app.mount("/web", GZipMiddleware(Assets(directory=FOLDER / "static")), name="web")
     app.description += "\n\nPeople do the same on [the page](./)."

@@ -1,10 +1,9 @@
 /** The account: a new password, the sessions, a download of all data, the end. */
 
 import { Refusal, request } from "./api.js";
-import { $, $$, has, say } from "./dom.js";
-import { clone, onSubmit } from "./forms.js";
+import { $, $$, clone, onSubmit, say } from "./dom.js";
 import { current } from "./session.js";
-import { ago, exactly, switchLanguage, t } from "./words.js";
+import { ago, exactly, has, t } from "./words.js";
 
 $("settings").onclick = () => {
   $("account").querySelector(".who").textContent = current()?.email;
@@ -15,8 +14,6 @@ $("settings").onclick = () => {
   $("account").showModal();
   if (has("sessions")) listSessions();
 };
-
-for (const button of $$(".language")) button.onclick = switchLanguage;
 
 /** Do it, and say beside its cause what is refused. */
 async function attempt(error, work) {

@@ -1,8 +1,7 @@
 /** Requests to the server. Addresses are relative to the page's. */
 
-import { has } from "./dom.js";
 import { adopt, begin, current, end } from "./session.js";
-import { inTime, t } from "./words.js";
+import { has, inTime, t } from "./words.js";
 
 /** What was refused: a sentence, or one for each field. Status 0: there was no answer; -1: one of somebody else. */
 export class Refusal extends Error {

@@ -1,7 +1,6 @@
 /** The form for a text, new or edited: keeps what is typed until it is sent, and says when it grows too long. */
 
-import { $$, confirm } from "./dom.js";
-import { clone, onSubmit } from "./forms.js";
+import { $$, clone, confirm, onSubmit } from "./dom.js";
 import { draftKey, loadDraft, saveDraft } from "./session.js";
 import { t } from "./words.js";
 
@@ -30,12 +29,14 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
   const key = draftKey(post ? post.postID : "new");
   let original = post ? post.text : ""; // as it is saved
   let later = 0;
+  const measure = () => text.classList.toggle("long", text.value.length > 20_000);
 
   /** What was typed, or what another tab keeps. */
   function restore(kept) {
     text.value = kept?.text ?? original;
     form.version = kept ? kept.version : post?.version;
     form.key = kept?.key;
+    measure();
   }
 
   text.value = original;
@@ -44,6 +45,7 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
 
   form.keep = () => {
     clearTimeout(later);
+    later = 0;
     if (text.value === original) form.key = undefined; // what is typed now is another text
     try {
       saveDraft(key, text.value === original ? "" : text.value, form.version, form.key);
@@ -61,6 +63,7 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
     note.classList.toggle("over", left < 0);
   }
 
+  form.flush = () => later && form.keep();
   form.adopt = (event) => {
     if (event.key !== key || document.hasFocus()) return; // what another tab typed, for one that nobody types in
     restore(loadDraft(key, event.newValue));
@@ -73,6 +76,7 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
   };
 
   text.addEventListener("input", () => {
+    measure();
     clearTimeout(later);
     if (text.value.length < 50_000) keep();
     else later = setTimeout(() => form.isConnected && keep(), 500); // it takes a while
@@ -80,7 +84,9 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
   form.addEventListener("keydown", (event) => {
     if (event.isComposing) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(primary);
-    if (event.key === "Escape" && post) form.cancel();
+    if (event.key !== "Escape" || !post) return;
+    event.preventDefault(); // or it would close the question, too
+    form.cancel();
   });
 
   onSubmit(
@@ -93,15 +99,15 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
       const status = button?.value ?? "published";
       const sent = text.value;
       if (!post) form.key ??= newKey();
-      form.keep();
+      const kept = form.keep();
       note.textContent = "";
       try {
         const inform = (words) => (note.textContent = words);
         await send(post && sent === original ? { status } : { text: sent, status }, sent, form.key, inform);
       } catch (refusal) {
         if (refusal.spent) form.key = undefined;
-        keep();
-        if (refusal.status === 413) note.textContent = ""; // it is said already
+        if (refusal.spent) form.keep();
+        note.textContent = refusal.status === 413 ? "" : kept; // it is said already
         throw refusal;
       }
       form.key = undefined;
@@ -125,7 +131,7 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
 }
 
 addEventListener("pagehide", () => {
-  for (const form of $$(".composer")) form.keep();
+  for (const form of $$(".composer")) form.flush();
 });
 addEventListener("storage", (event) => {
   for (const form of $$(".composer")) form.adopt(event);

@@ -1,64 +1,45 @@
-/** Puts the page together: the entrance (sign up, log in), the desk (write, list) and what both share. */
+/** What is painted first: the texts, and the entrance. The desk comes along, and opens when somebody is logged in. */
 
-import { onEnd } from "./account.js";
-import { insist, isUnknown, keyed, request } from "./api.js";
-import { composer } from "./composer.js";
-import { $, $$, announce, confirm, say } from "./dom.js";
-import { clear, onSubmit } from "./forms.js";
-import { refresh, refreshAll, reset } from "./posts.js";
+import { request } from "./api.js";
+import { $, $$, clear, onSubmit, say } from "./dom.js";
 import * as session from "./session.js";
-import { empty, resume } from "./trash.js";
-import { t } from "./words.js";
+import { has, language, switchLanguage, t, translate } from "./words.js";
 
-/** Send a new post, and see to it that it is there once. */
-async function add(post, _sent, key, inform) {
-  const headers = { "Idempotency-Key": key };
-  try {
-    if (keyed) await insist(inform, "POST", "addPost", post, { headers });
-    else await request("POST", "addPost", post);
-  } catch (refusal) {
-    refusal.spent = "Idempotency-Key" in refusal.fields; // on another text, or as a draft
-    if (refusal.spent) refusal.fields = { text: t("spent") };
-    if (refusal.spent || (isUnknown(refusal) && !keyed && !refusal.safe)) await refreshAll();
-    if (isUnknown(refusal) && keyed) refusal.message = t("failed");
-    if (refusal.status === 0 && !keyed && !refusal.safe) refusal.message += ` ${t("unsure")}`;
-    throw refusal;
-  }
-  announce(t(post.status === "draft" ? "saidDraft" : "saidSaved"));
-  session.changed();
-  refreshAll();
+document.documentElement.lang = language;
+translate(document);
+for (const element of $$("[data-if]")) element.hidden = !has(element.dataset.if);
+for (const button of $$(".language")) {
+  button.textContent = t("otherLanguage");
+  button.lang = language === "en" ? "ru" : "en";
+  button.onclick = switchLanguage;
 }
 
-let shown; // the account that is, once one is; null: the entrance
+const desk = import("./desk.js");
+desk.catch(() => say($("list-error"), t("lost")));
+
+let first = true; // what was typed before the page was ready stays
 
 /** @param {session.Session | null} who */
-function show(who, why) {
+async function show(who, why) {
+  document.documentElement.dataset.view = who ? "desk" : "entrance";
+  $("email").textContent = who?.email;
+  $("revoke").hidden = true;
   for (const dialog of $$("dialog[open]")) dialog.close();
   for (const form of $$("form")) clear(form);
-  const first = shown === undefined; // what was typed before the page was ready stays
   if (!first) for (const id of ["credentials", "change-password", "delete-account"]) $(id).reset();
-  document.documentElement.dataset.view = who ? "desk" : "entrance";
-  $("revoke").hidden = true;
   reveal();
-  reset();
-  if (!who) {
-    const { email, password } = $("credentials").elements;
-    say($("why"), why && t(why));
-    $("new").replaceChildren();
-    if (shown) email.value = shown;
-    shown = null;
-    if (!first || document.activeElement === document.body) (email.value ? password : email).focus();
-    return;
-  }
-  shown = $("email").textContent = who.email;
-  const writer = composer(add);
-  $("new").replaceChildren(writer);
-  writer.elements.text.focus();
-  resume();
-  refresh();
+  if (!who) showEntrance(why);
+  first = false;
+  const { close, open } = await desk;
+  if (session.current()?.email === who?.email) (who ? open : close)();
 }
 
-// Entrance
+function showEntrance(why) {
+  const { email, password } = $("credentials").elements;
+  say($("why"), why && t(why));
+  if (why === "expired") email.value = session.last();
+  if (!first || document.activeElement === document.body) (email.value ? password : email).focus();
+}
 
 let joining = false;
 
@@ -100,57 +81,11 @@ onSubmit(
   { 401: "password", 409: "email" },
 );
 
-// The way out
-
-$("log-out").onclick = async () => {
-  const who = session.current();
-  const unsent = session.draftsOf(who?.email);
-  if (unsent.length && !(await confirm(t("leave"), t("leaveYes")))) return;
-  const emptied = empty(true);
-  leave(t("loggedOut"));
-  await emptied;
-  revoke(who?.token);
-};
-
-/** End the session on the server, too, if it can; it is asked whatever is known of it. */
-async function revoke(token) {
-  $("revoke").hidden = true;
-  const headers = { Authorization: `Bearer ${token}` };
-  const answer = await fetch("logout", { method: "POST", headers, keepalive: true }).catch(() => ({ status: 503 }));
-  if (answer.status < 500 && answer.status !== 429) return; // 404: without `account`, a token ends by itself
-  if (session.current()) return;
-  announce("");
-  say($("why"), t("notRevoked"));
-  $("revoke").hidden = false;
-  $("revoke").onclick = async () => {
-    say($("why"), "");
-    await revoke(token);
-    if ($("revoke").hidden) announce(t("revoked"));
-  };
-}
-
-/** Nothing of the account stays in this browser. */
-function leave(message) {
-  for (const key of session.draftsOf(shown)) session.saveDraft(key, "");
-  shown = "";
-  session.end("", "loggedOut");
-  announce(message);
-}
-onEnd(leave);
-
-// Network and other tabs
-
 function showNetwork() {
   $("offline").hidden = navigator.onLine;
 }
 
 addEventListener("offline", showNetwork);
-addEventListener("online", () => {
-  showNetwork();
-  if (!session.current()) return;
-  resume();
-  refresh();
-});
-
+addEventListener("online", showNetwork);
 showNetwork();
-session.watch(show, refresh);
+session.watch(show, async () => (await desk).refresh());

@@ -2,12 +2,11 @@
 
 import { Refusal, request } from "./api.js";
 import { composer } from "./composer.js";
-import { $, announce, has, say } from "./dom.js";
-import { clone } from "./forms.js";
+import { $, announce, clone, say } from "./dom.js";
 import { changed, current, draftKey, dropDraftsBut, loadDraft, saveDraft } from "./session.js";
 import { showText } from "./text.js";
 import { GRACE, discard, empty, restore, trash, trashKey } from "./trash.js";
-import { ago, exactly, t } from "./words.js";
+import { ago, exactly, has, t } from "./words.js";
 
 const PAGE = 50;
 

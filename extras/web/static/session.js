@@ -13,11 +13,15 @@ let session = JSON.parse(stored() ?? "null");
 let onSession = (_session, _why) => {};
 let onChange = () => {};
 
+let email = ""; // of the last one
+
 export const current = () => session;
+export const last = () => email;
 
 /** @param {Session | null} value @param {string} [why] */
 function set(value, why) {
   const told = value?.email !== session?.email || !value;
+  email = value?.email ?? session?.email ?? email;
   session = value;
   for (const storage of [sessionStorage, localStorage]) {
     if (value && Boolean(value.kept) === (storage === localStorage)) storage.setItem(NAME, JSON.stringify(value));
@@ -34,9 +38,9 @@ export function begin(value) {
 
 /** `why` is the name of a text that is shown above the log-in form; other tabs show `elsewhere`. */
 export function end(why = "", elsewhere = why) {
-  const email = session?.email;
+  const ended = session?.email;
   set(null, why);
-  tabs.postMessage({ ended: email, why: elsewhere });
+  tabs.postMessage({ ended, why: elsewhere });
 }
 
 /** The tokens that another tab has traded meanwhile, if it has. */
