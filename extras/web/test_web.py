@@ -706,14 +706,16 @@ def test_hostile_text_is_text(new_page: NewPage, server: Server, ada: tuple[str,
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_list_of_2000_posts_comes_by_pages(new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]) -> None:
+def test_list_of_a_thousand_posts_comes_by_pages(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
+) -> None:
     with ThreadPoolExecutor(32) as clients:
-        list(clients.map(lambda i: add(server, ada[1], f"Post {i}"), range(2000)))
+        list(clients.map(lambda i: add(server, ada[1], f"Post {i}"), range(1000)))
     page = new_page()
     log_in(page, ada[0])
     articles, count = page.locator("article"), page.locator("#count")  # roles of thousands take a while
     expect(count).to_have_text(re.compile("shown, there are more"))
-    while count.text_content() != "2,000 posts":
+    while count.text_content() != "1,000 posts":
         shown = articles.count()
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
         expect(articles).not_to_have_count(shown)
@@ -722,8 +724,8 @@ def test_list_of_2000_posts_comes_by_pages(new_page: NewPage, server: Server, ad
     started = page.evaluate("performance.now()")
     page.locator("#new textarea").press_sequentially("still quick")
     assert page.evaluate("performance.now()") - started < 2000
-    page.locator("article .delete").nth(1000).click()
-    expect(count).to_have_text("1,999 posts")
+    page.locator("article .delete").nth(500).click()
+    expect(count).to_have_text("999 posts")
 
 
 def test_older_posts_come_by_a_button_too_which_leads_to_them(
@@ -774,10 +776,9 @@ def test_the_form_is_in_the_page_and_all_else_is_asked_for_at_once(new_page: New
         page.goto(page.url, wait_until="commit")
         expect(page.get_by_role("textbox", name="Email")).to_be_attached()
         page.get_by_role("textbox", name="Email").evaluate("field => (field.value = 'early@example.com')")
-        expect.set_options(timeout=10_000)
         while not scripts <= set(asked):
             page.wait_for_timeout(20)
-    expect(page.get_by_role("textbox", name="Email")).to_be_focused()
+    expect(page.get_by_role("textbox", name="Password")).to_be_focused()
     expect(page.get_by_role("textbox", name="Email")).to_have_value("early@example.com")
     assert not [path for path in asked if "openapi" in path]
 
@@ -993,14 +994,13 @@ def test_a_post_that_could_not_be_deleted_then_goes_at_the_next_visit(
     page = new_page()
     log_in(page, ada[0])
     expect(page.get_by_role("article")).to_be_visible()
-    page.context.set_offline(True)
+    page.evaluate("window.fetch = () => Promise.reject(new TypeError('no network'))")
     button(page, "Delete").click()
     page.goto("about:blank")
-    page.context.set_offline(False)
     page.clock.install()
     page.goto(str(server.base_url))
-    expect(page.get_by_text("Nothing here yet.")).to_be_hidden()
-    expect(page.get_by_role("article")).to_have_count(0)
+    expect(page.get_by_text("Nothing here yet.")).to_be_visible()
+    assert count_posts(server, ada[1]) == 1
     page.clock.fast_forward(8000)
     wait_until_deleted(page, server, ada[1])
 
@@ -1201,7 +1201,7 @@ def test_every_text_is_there_in_both_languages_and_every_name_has_one(new_page: 
     folder = Path(__file__).parent
     table: dict[str, list[str]] = new_page().evaluate("import('./web/words.js').then(({ TEXTS }) => TEXTS)")
     html = (folder / "index.html").read_text()
-    scripts = "".join(file.read_text() for file in folder.glob("static/*.js") if file.name != "words.js")
+    scripts = "".join(file.read_text() for file in folder.glob("static/*.js"))
     for name, (english, russian) in table.items():
         assert english, name
         assert re.search("[а-яё]", russian) or name == "otherLanguage", name
@@ -1393,7 +1393,7 @@ def test_the_types_of_the_scripts_are_right(tmp_path: Path) -> None:
         pytest.skip("npm cannot get typescript")
     options = "--noEmit --checkJs --allowJs --strict --noImplicitAny false --useUnknownInCatchVariables false"
     targets = "--target esnext --module esnext --moduleResolution bundler --lib esnext,dom,dom.iterable"
-    files = [Path(__file__).parent / "static" / name for name in ("start.js", "main.js")]
+    files = [Path(__file__).parent / "static" / name for name in ("main.js", "desk.js")]
     command = [tmp_path / "node_modules/.bin/tsc", *options.split(), *targets.split(), *files]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
