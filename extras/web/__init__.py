@@ -1,28 +1,42 @@
-"""A page at `/` for people: sign up, log in, write, list and delete posts. No build step, no framework, no set-up.
+"""A page at `/` for people: sign up, log in, write, find, list and delete posts. No build step, no framework, no set-up.
 
     $ EXTRAS=web uvicorn app:app            # then open http://127.0.0.1:8000/
     $ curl -sI 127.0.0.1:8000/ | grep -i content-security
     content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; ...
+    $ curl -s 127.0.0.1:8000/ | grep -o 'data-routes=".*"'
+    data-routes="addPost deletePost getPosts login signup web"
 
-It asks `/openapi.json` what else there is: with `editing` posts can be edited, with `account` one can change the
-password, delete the account, and logging out revokes the token on the server too; with `idempotency` no press of a
-button, however often, posts a text twice. There are no settings.
-Its files are at `/` and below `/web/`, a path that is the extra's own by its name; their addresses are relative, so
-behind `--root-path /prefix` the page is at `/prefix/`.
+So the page knows what else there is: with `editing` posts can be edited, with `search` found, with `account` there are
+a new password, the sessions, a download and the end of the account, and logging out revokes the token on the server
+too; with `idempotency` no press of a button, however often, posts a text twice. It speaks English and Russian, by the
+browser's languages, with a switch. There are no settings. Its files are at `/` and below `/web/`, a path that is the
+extra's own by its name; their addresses are relative, so behind `--root-path /prefix` the page is at `/prefix/`.
 
 **Where the token is.** In the `sessionStorage` of the tab: the API takes it from the `Authorization` header alone, so a
 cookie that scripts cannot read is no choice, and nothing is sent that another site could provoke (no CSRF). It
 outlives a reload, is on no disk for longer than the tab, and is gone when the tab closes, at log-out and at the first
 401. A new tab asks the open ones for it (`BroadcastChannel`, same origin only), so people log in once and log out
-everywhere. A refresh token, which would live for weeks, is not kept at all. No script from elsewhere can run to read
-it: the policy above allows only this server's own files, no inline script, no `eval`, and everything that people wrote
-is put on the page as text. FastAPI's /docs and /redoc, whose scripts come from a CDN, are off: `offline_docs` brings
-its own. Close the tab, or log out, on a computer that others use.
+everywhere. No script from elsewhere can run to read it: the policy above allows only this server's own files, no inline
+script, no `eval`, and everything that people wrote is put on the page as text. FastAPI's /docs and /redoc, whose
+scripts come from a CDN, are off: `offline_docs` brings its own.
 
-**What is typed is kept** in `localStorage`, by account, with each key pressed, until it is posted or discarded, so a
+**"Keep me logged in"** puts it into `localStorage` instead, on the disk of this browser: until log-out, and for as long
+as the server takes it. Alone that is the token's life (`TOKEN_TTL`, a day). With `account` the refresh token is kept
+beside it, and is traded for a new pair at the first 401, by one tab for all: so it lasts until nobody has come for
+`ACCOUNT_REFRESH_TTL`, 30 days. Not for a computer that others use.
+
+**What is typed is kept** in `localStorage`, by account, with each key pressed, until it is sent or discarded, so a
 reload, a lost network or an expired token loses none of it. Logging out asks before it discards it. With `idempotency`
 each new text gets a key when it is first sent, which is kept with it: after a lost answer, a 502, 503 or 504 the page
 sends it again, three times with growing pauses, and says so. Without the extra it reloads the list and says to look.
+
+**What is deleted** can be taken back for 8 seconds, and is deleted on the server only then; or at once when the page is
+closed, left or reloaded, and when one logs out. Where that fails, as without a network, it is hidden in this browser
+all the same, and is deleted the next time that the account is opened here; which posts, stands in `localStorage` until
+then.
+
+**To add to it:** `data-if="forgotPassword"` in `index.html` shows what only a server with that route has, `has()` asks
+the same in a script. All texts are in `words.js`, by name; those of `NAME.public` stand where the route `profile` is.
 """
 
 import hashlib

@@ -994,7 +994,7 @@ def test_a_post_that_could_not_be_deleted_then_goes_at_the_next_visit(
     page = new_page()
     log_in(page, ada[0])
     expect(page.get_by_role("article")).to_be_visible()
-    page.evaluate("window.fetch = () => Promise.reject(new TypeError('no network'))")
+    page.evaluate("() => { window.fetch = () => Promise.reject(new TypeError('no network')); }")
     button(page, "Delete").click()
     page.goto("about:blank")
     page.clock.install()

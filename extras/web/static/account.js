@@ -47,7 +47,7 @@ function rowOf({ sessionID, createdAt, lastUsedAt, current: isThis }) {
         if (refusal.status !== 404) throw refusal; // 404: it has ended already
       });
       await listSessions();
-      $("sessions").parentElement.querySelector("h3").focus();
+      $("sessions-title").focus();
     });
   return row;
 }

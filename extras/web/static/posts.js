@@ -169,7 +169,9 @@ function remove(item) {
   discard(postID);
   item.undo = clone("undo");
   item.replaceChildren(item.undo);
-  const button = item.undo.querySelector("button");
+  const [words, button] = item.undo.children;
+  words.id = `undo-${postID}`;
+  button.setAttribute("aria-describedby", words.id);
   button.onclick = () => [restore(postID), replace(item, itemOf(item.post))];
   button.focus();
   show();
