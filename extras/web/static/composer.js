@@ -5,6 +5,7 @@ import { draftKey, loadDraft, saveDraft } from "./session.js";
 import { t } from "./words.js";
 
 const LIMIT = 1_048_576; // bytes of the body on the wire
+const RTL = /^\P{L}*[\p{sc=Arabic}\p{sc=Hebrew}]/u; // of a long text, as Chromium takes seconds to find it for each line
 const encoder = new TextEncoder();
 
 /** Bytes that are left; emoji, quotes and line breaks count as they are sent. */
@@ -29,14 +30,14 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
   const key = draftKey(post ? post.postID : "new");
   let original = post ? post.text : ""; // as it is saved
   let later = 0;
-  const measure = () => text.classList.toggle("long", text.value.length > 20_000);
+  const turn = () => (text.dir = text.value.length < 5000 ? "auto" : RTL.test(text.value) ? "rtl" : "ltr");
 
   /** What was typed, or what another tab keeps. */
   function restore(kept) {
     text.value = kept?.text ?? original;
     form.version = kept ? kept.version : post?.version;
     form.key = kept?.key;
-    measure();
+    turn();
   }
 
   text.value = original;
@@ -76,7 +77,7 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
   };
 
   text.addEventListener("input", () => {
-    measure();
+    turn();
     clearTimeout(later);
     if (text.value.length < 50_000) keep();
     else later = setTimeout(() => form.isConnected && keep(), 500); // it takes a while

@@ -56,6 +56,11 @@ function show() {
   if (next) nearEnd.observe($("more"));
 }
 
+const olderThan = (address, known) => {
+  const before = Number(new URL(address).searchParams.get("before"));
+  return [...known].filter(([id]) => id < before);
+};
+
 async function load(address, before) {
   say($("list-error"), "");
   failed = undefined;
@@ -66,7 +71,9 @@ async function load(address, before) {
     const known = items;
     items = before;
     for (const post of page.data) items.set(post.postID, itemOf(post, known.get(post.postID)));
-    next = page.next ?? null;
+    const older = before.size === 0 && next !== undefined && page.next ? olderThan(page.next, known) : [];
+    for (const [id, item] of older) items.set(id, item); // of large posts, a page has fewer than were shown
+    if (!older.length) next = page.next ?? null;
     if (!next && !status && !needle) dropDraftsBut(items);
     show();
     return page.data;
