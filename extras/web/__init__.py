@@ -1,4 +1,4 @@
-"""A page at `/` for people: sign up, log in, write, find, list and delete posts. No build step, no framework, no set-up.
+"""A page at `/` for people: sign up, log in, write, find and delete posts. No build step, no framework, no set-up.
 
     $ EXTRAS=web uvicorn app:app            # then open http://127.0.0.1:8000/
     $ curl -sI 127.0.0.1:8000/ | grep -i content-security

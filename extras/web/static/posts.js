@@ -69,9 +69,10 @@ async function load(address, before) {
     const page = await request("GET", address);
     if (mine !== turn) return [];
     const known = items;
+    const isAgain = before.size === 0 && next !== undefined;
     items = before;
     for (const post of page.data) items.set(post.postID, itemOf(post, known.get(post.postID)));
-    const older = before.size === 0 && next !== undefined && page.next ? olderThan(page.next, known) : [];
+    const older = isAgain && page.next ? olderThan(page.next, known) : [];
     for (const [id, item] of older) items.set(id, item); // of large posts, a page has fewer than were shown
     if (!older.length) next = page.next ?? null;
     if (!next && !status && !needle) dropDraftsBut(items);
