@@ -608,7 +608,7 @@ def test_a_post_that_was_refused_for_now_is_sent_again_by_itself(
         expect(page.get_by_text("Sending it again in 9 seconds.")).to_be_visible()
     page.clock.fast_forward(9000)
     expect(said(page)).to_have_text("Saved.")
-    assert texts(page) == ["Patient"]
+    expect(page.locator(".text")).to_have_text(["Patient"])
 
 
 def test_what_is_still_unanswered_can_be_sent_again_after_a_reload_and_is_there_once(
@@ -807,6 +807,18 @@ def test_what_loads_when_an_extra_comes_after_it_is_offered_too(new_page: NewPag
         page = new_page(server)
         log_in(page, "later@example.com")
         expect(button(page, "Edit")).to_be_visible()
+
+
+def test_where_posts_can_be_public_the_words_say_publish(new_page: NewPage) -> None:
+    with new_database() as url, serve(url, EXTRAS="web,public") as server:
+        server.account("public@example.com")
+        page = new_page(server)
+        expect(page.get_by_text("until you publish it")).to_be_visible()
+        log_in(page, "public@example.com")
+        write_box(page).fill("For all")
+        save(page, "Publish")
+        expect(said(page)).to_have_text("Published.")
+        expect(button(page, "Published")).to_be_visible()
 
 
 # The desk
