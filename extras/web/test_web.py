@@ -853,13 +853,14 @@ def test_the_answer_to_an_older_search_is_dropped(
     page = new_page()
     log_in(page, ada[0])
     expect(page.locator("#count")).to_have_text("2 posts")
-    with held(page, "**/findPosts?*text=one*"):
+    with page.expect_response("**/findPosts?*text=one*") as answer, held(page, "**/findPosts?*text=one*"):
         with page.expect_request("**/findPosts?*text=one*"):
             page.get_by_role("searchbox").fill("one")
         page.get_by_role("searchbox").fill("two")
         expect(page.locator("mark")).to_have_text("two")
-    page.wait_for_load_state("networkidle")
-    expect(page.locator("mark")).to_have_text("two")
+    answer.value.finished()
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert texts(page) == ["two"]
 
 
 def test_filters_and_what_is_new_leads_back_to_all(
