@@ -96,5 +96,5 @@ def is_unchanged(request: Request, headers: dict[str, str]) -> bool:
     try:
         since = parsedate_to_datetime(request.headers["If-Modified-Since"])
         return parsedate_to_datetime(headers["Last-Modified"]) <= since
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return False
