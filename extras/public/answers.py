@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from email.utils import formatdate, parsedate_to_datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from cachetools import TTLCache
 from fastapi import Request, Response
@@ -49,10 +50,11 @@ def page_of(body: str, media_type: str, owner: Owner) -> Page:
 
 def site_of(request: Request) -> Site:
     """By `PUBLIC_URL`, or as the proxy told it. It is part of the cache's key: what one host was sent no other is."""
+    if url := settings.url():
+        return Site(url, urlsplit(url).path)
     root = request.scope.get("root_path", "").rstrip("/")
-    base = settings.url() or f"{request.scope['scheme']}://{request.headers.get('Host', '')}{root}"
-    match = re.fullmatch(settings.ADDRESS, base, re.ASCII)
-    return Site(base, match[2]) if match else Site(root, root)
+    host = f"{request.scope['scheme']}://{request.headers.get('Host', '')}"
+    return Site(host + root if re.fullmatch(settings.HOST, host, re.ASCII) else root, root)
 
 
 Load = Callable[..., Awaitable[Page | None]]  # of the handle, its owner, the site and what else was asked for

@@ -397,14 +397,18 @@ def owner_of(url: str, path: str) -> int:
 # Links
 
 
+NO_HOSTS = [('"><x>', ""), ("a.example/b", ""), ("a" * 254, "")]  # a path of the client's would be in all links
+
+
 def test_what_one_host_was_sent_no_other_is(either: Server, ada: dict[str, str]) -> None:
     path = publish(either, ada)
-    for host, link in (("evil.example", "http://evil.example"), ("a.example:81", "http://a.example:81"), ('"><x>', "")):
+    for host, link in (("evil.example", "http://evil.example"), ("a.example:81", "http://a.example:81"), *NO_HOSTS):
         for each in (path, f"{path}/feed.json"):
             text = page(either, each, Host=host)
             assert ("evil.example" in text) == (host == "evil.example")
             assert "><x>" not in text
         assert f'<link rel="canonical" href="{link}{path}">' in page(either, path, Host=host)
+        assert '<link rel="stylesheet" href="/public/style.css">' in either.get(NOBODY, headers={"Host": host}).text
     assert f'<link rel="canonical" href="{str(either.base_url).rstrip("/")}{path}">' in page(either, path)
 
 
