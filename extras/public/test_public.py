@@ -1,6 +1,9 @@
 """What others see of an account, and what they never do."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -14,7 +17,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from test_app import PASSWORD, Server, add, new_database, serve, wait_until
+from test_app import PASSWORD, ROOT, Server, add, new_database, serve, wait_until
 
 for package in ("markdown_it", "nh3"):
     pytest.importorskip(package)
@@ -359,6 +362,16 @@ def test_each_write_shows_at_the_very_next_request_on_every_worker(url: str) -> 
         assert shows("second text") == {False}
         profile(one, ada, handle=None)
         assert {server.get(each).status_code for each in paths for server in (one, other)} == {404}
+
+
+def test_a_post_that_becomes_a_draft_while_a_list_is_read_is_not_in_it(
+    server: Server, url: str, ada: dict[str, str]
+) -> None:
+    posts = [add(server, ada, "for all"), add(server, ada, "for me")]
+    edit(server, ada, posts[1], status="draft")
+    code = f"from extras.public.posts import find_excerpts; print([each.text for each in find_excerpts({posts})])"
+    command, variables = [sys.executable, "-c", code], os.environ | {"DATABASE_URL": url}
+    assert subprocess.check_output(command, cwd=ROOT, env=variables, text=True) == "['for all']\n"
 
 
 def test_what_is_unchanged_is_304_by_its_tag_and_by_its_date(either: Server, url: str, ada: dict[str, str]) -> None:
