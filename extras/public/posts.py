@@ -45,7 +45,7 @@ OWNERS = (
 
 def find_owner(handle: str) -> Owner | None:
     rows = models.fetch(OWNERS.params(handles=[handle]))
-    return Owner(*rows[0][1:]) if rows else None
+    return Owner(*rows[0][1:]) if rows and rows[0].handle == handle else None  # for MySQL "ada " is "ada"
 
 
 def find_person(user_id: int) -> Person:

@@ -286,6 +286,7 @@ def test_what_is_not_there_is_the_same_page_whyever(either: Server, ada: dict[st
     either.delete(f"/deletePost/{gone}", headers=ada)
     absent = [f"{path}/{each}" for each in (draft, gone, others, 2**62, 0, "07", "x", 2**70, "%D9%A7")]
     absent += [NOBODY, f"{NOBODY}/1", f"{NOBODY}/feed.atom", "/@%00", "/@a", f"{path}?before=x", f"{path}/{draft}?raw"]
+    absent += [f"{path}%20", f"{path}%20/feed.atom"]
     answers = [either.get(each) for each in absent]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.content for answer in answers}) == 1
