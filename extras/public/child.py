@@ -16,7 +16,6 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 LEAST, EACH = 0.1, 5e-6  # seconds of the processor that a text may take, and for each of its characters
-KILLED = 2  # seconds after which the system ends what cannot be broken off
 MEMORY = 2**29  # bytes
 GROWTH, FREE = 20, 2**12  # times as long the HTML may be, and characters more
 
@@ -54,14 +53,12 @@ def render(text: str) -> str | None:
 def render_in_time(text: str) -> str | None:
     """None, too, for what takes too long or fails, whatever it is."""
     html = None
-    signal.setitimer(signal.ITIMER_REAL, KILLED)
     with suppress(Exception):
         try:
             signal.setitimer(signal.ITIMER_PROF, LEAST + EACH * len(text))
             html = render(text)
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
-    signal.setitimer(signal.ITIMER_REAL, 0)
     return html
 
 

@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from html import escape
+from threading import Timer
 
 from cachetools import TTLCache
 
@@ -27,6 +28,8 @@ def ask(text: str) -> str | None:
         command = [sys.executable, "-P", child.__file__]
         children[:] = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)]  # noqa: S603
     (process,) = children
+    watch = Timer(models.DEADLINE, process.kill)  # it may be stopped, or where Python breaks nothing off
+    watch.start()
     try:
         process.stdin.write(json.dumps(text).encode() + b"\n")  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
@@ -35,6 +38,8 @@ def ask(text: str) -> str | None:
         process.kill()
         process.wait()
         return None
+    finally:
+        watch.cancel()
     return html
 
 

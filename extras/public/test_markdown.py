@@ -127,6 +127,13 @@ def test_a_child_that_was_killed_is_followed_by_another(server: Server, mallory:
     assert shown(server, mallory, "*two*") == "<p><em>two</em></p>\n"
 
 
+def test_a_child_that_is_stopped_is_ended_and_followed_by_another(server: Server, mallory: dict[str, str]) -> None:
+    assert shown(server, mallory, "*three*") == "<p><em>three</em></p>\n"
+    assert subprocess.run(["pkill", "-STOP", "-P", str(server.process.pid)]).returncode == 0
+    assert shown(server, mallory, "*four*") == '<pre class="plain">*four*</pre>'
+    assert shown(server, mallory, "*five*") == "<p><em>five</em></p>\n"
+
+
 # In a browser
 
 
