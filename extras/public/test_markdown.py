@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from test_app import Server, add, new_database, serve
+from test_app import ROOT, Server, add, new_database, serve
 
 pytest.importorskip("markdown_it")
 pytest.importorskip("nh3")
@@ -101,6 +102,21 @@ def test_what_looks_bad_and_is_not_is_shown_as_markdown(server: Server, mallory:
     assert not html.startswith("<pre")
     assert not re.search(r"<script|<[^>]*(javascript:|\son\w+=)", html)
     assert html.count("<blockquote>") + html.count("<ul>") < 2000
+
+
+def test_what_takes_too_long_is_broken_off_where_markdown_it_drops_exceptions_too() -> None:
+    code = """
+from extras.public import child
+def drop(text):
+    with child.suppress(Exception):
+        while True:
+            pass
+    return text
+child.render = drop
+child.main()
+"""
+    command = [sys.executable, "-c", code]
+    assert subprocess.check_output(command, cwd=ROOT, input='"text"\n', text=True, timeout=30) == "null\n"
 
 
 def test_others_are_answered_while_a_hostile_post_is_tried_and_it_is_tried_once(
