@@ -22,11 +22,18 @@ renderers = ThreadPoolExecutor(1, "markdown")
 children: list["subprocess.Popen[bytes]"] = []  # one at most
 
 
+def start() -> "subprocess.Popen[bytes]":
+    try:
+        command = [sys.executable, "-P", child.__file__]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+    except OSError as error:  # there are too many processes or open files
+        raise models.Unavailable(f"no Markdown can be rendered: {models.reason(error)}") from None
+
+
 def ask(text: str) -> str | None:
     """What the child answers; None if it has died of the text."""
     if not children or children[0].poll() is not None:
-        command = [sys.executable, "-P", child.__file__]
-        children[:] = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)]  # noqa: S603
+        children[:] = [start()]
     (process,) = children
     watch = Timer(models.DEADLINE, process.kill)  # it may be stopped, or where Python breaks nothing off
     watch.start()
