@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from hashlib import sha256
 from html import escape
 from threading import Timer
@@ -55,7 +56,7 @@ async def render(text: str) -> str | None:
     if len(text) > LONGEST:
         return None
     key = sha256(text.encode()).digest()
-    if key in rendered:
+    with suppress(KeyError):  # asked whether it is there, it could expire before it is got
         return rendered[key]
     html = rendered[key] = await models.in_thread(renderers, models.DEADLINE, ask, text)
     return html

@@ -120,6 +120,19 @@ child.main()
     assert subprocess.check_output(command, cwd=ROOT, input='"text"\n', text=True, timeout=30) == "null\n"
 
 
+def test_a_text_may_expire_in_the_cache_at_any_moment() -> None:
+    code = """
+import asyncio, itertools
+from extras.public import markdown
+for ttl in range(10):
+    ticks = itertools.count()
+    markdown.rendered = markdown.TTLCache(100, ttl, lambda: next(ticks))
+    for _ in range(2):
+        assert asyncio.run(markdown.render("*a*")) == "<p><em>a</em></p>\\n"
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 def test_others_are_answered_while_a_hostile_post_is_tried_and_it_is_tried_once(
     server: Server, mallory: dict[str, str]
 ) -> None:
