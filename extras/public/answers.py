@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import formatdate, parsedate_to_datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from cachetools import TTLCache
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 
 import app as core
 import models
@@ -87,7 +88,19 @@ def respond(page: Page, request: Request) -> Response:
     headers = headers_of(page.etag, page.version)
     if is_unchanged(request, headers):
         return Response(None, 304, headers)
-    return Response(page.body, 200, headers, page.media_type)
+    return answer(page.body, headers, page.media_type)
+
+
+def answer(body: bytes, headers: dict[str, str], media_type: str) -> Response:
+    """What is long in pieces, or a client that takes none of it would hold it as long as it likes."""
+    if len(body) <= core.PIECE:
+        return Response(body, 200, headers, media_type)
+    return StreamingResponse(in_pieces(body), 200, headers | {"Content-Length": str(len(body))}, media_type)
+
+
+async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), core.PIECE):
+        yield body[start : start + core.PIECE]
 
 
 def is_unchanged(request: Request, headers: dict[str, str]) -> bool:

@@ -336,6 +336,27 @@ def test_pages_answer_head_and_send_a_strict_policy(either: Server, ada: dict[st
         assert got.headers["Cache-Control"] == "public, max-age=0, must-revalidate"
 
 
+def test_a_long_page_is_sent_in_pieces_so_that_who_takes_none_is_given_up(
+    server: Server, ada: dict[str, str]
+) -> None:
+    code = """
+import asyncio, app
+from extras.public import answers
+async def send(message):
+    print(len(message.get("body", b"")), end=" ")
+page = answers.Page(b"x" * 2 * app.PIECE, "text/plain", "", 0)
+scope = {"type": "http", "method": "GET", "headers": [], "asgi": {"spec_version": "2.4"}}
+asyncio.run(answers.respond(page, answers.Request(scope))(scope, None, send))
+"""
+    variables = os.environ | {"DATABASE_URL": "sqlite://", "EXTRAS": ""}
+    sizes = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=variables, text=True)
+    assert sizes.split() == ["0", "65536", "65536", "0"]
+    path = f"{publish(server, ada)}/{add(server, ada, 'x' * 200_000)}"
+    for _ in range(2):  # the second from the cache
+        assert "x" * 200_000 in page(server, path)
+    assert server.head(path).headers["Content-Length"] == server.get(path).headers["Content-Length"]
+
+
 # What is cached is never old
 
 
