@@ -632,6 +632,15 @@ def test_metrics_count_by_template_what_the_cache_answers_too(url: str, tmp_path
         assert path not in text
 
 
+def test_metrics_know_the_template_of_what_the_database_cannot_answer_too(tmp_path: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    extras = {"EXTRAS": "fast,public,metrics", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    with new_database() as url, serve(url, **extras) as server:
+        query(url, "ALTER TABLE public_handles RENAME TO away")
+        assert server.get(NOBODY).status_code == 503
+        assert 'route="/@{handle}",status="503"} 1.0' in server.get("/metrics").text
+
+
 def test_a_hit_asks_the_database_for_the_handle_alone() -> None:
     with new_database() as url, serve(url, EXTRAS="fast,public") as server:
         path, post_id = publish(server, ada := server.account()), add(server, ada)
