@@ -336,9 +336,7 @@ def test_pages_answer_head_and_send_a_strict_policy(either: Server, ada: dict[st
         assert got.headers["Cache-Control"] == "public, max-age=0, must-revalidate"
 
 
-def test_a_long_page_is_sent_in_pieces_so_that_who_takes_none_is_given_up(
-    server: Server, ada: dict[str, str]
-) -> None:
+def test_a_long_page_is_sent_in_pieces_so_that_who_takes_none_is_given_up(server: Server, ada: dict[str, str]) -> None:
     code = """
 import asyncio, app
 from extras.public import answers
@@ -634,8 +632,8 @@ def test_metrics_count_by_template_what_the_cache_answers_too(url: str, tmp_path
 
 def test_metrics_know_the_template_of_what_the_database_cannot_answer_too(tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client")
-    extras = {"EXTRAS": "fast,public,metrics", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    with new_database() as url, serve(url, **extras) as server:
+    folder = str(tmp_path)
+    with new_database() as url, serve(url, EXTRAS="fast,public,metrics", PROMETHEUS_MULTIPROC_DIR=folder) as server:
         query(url, "ALTER TABLE public_handles RENAME TO away")
         assert server.get(NOBODY).status_code == 503
         assert 'route="/@{handle}",status="503"} 1.0' in server.get("/metrics").text
