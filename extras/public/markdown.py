@@ -1,8 +1,10 @@
 """The HTML of a post's Markdown, from a child process that each worker has; what takes too long stays plain text."""
 
+import asyncio
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
@@ -51,14 +53,16 @@ def ask(text: str) -> str | None:
     return html
 
 
-async def render(text: str) -> str | None:
-    """Safe HTML; None for what can only be shown as it is."""
+async def render(text: str, user_id: int) -> str | None:
+    """Safe HTML; None for what can only be shown as it is. One text of an account at a time has a turn."""
     if len(text) > LONGEST:
         return None
     key = sha256(text.encode()).digest()
     with suppress(KeyError):  # asked whether it is there, it could expire before it is got
         return rendered[key]
-    html = rendered[key] = await models.in_thread(renderers, models.DEADLINE, ask, text)
+    deadline = time.monotonic() + models.DEADLINE
+    async with models.locks.setdefault(("markdown", user_id), asyncio.Lock()):
+        html = rendered[key] = await models.in_thread(renderers, deadline - time.monotonic(), ask, text)
     return html
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from html import escape
 from typing import Any
 
@@ -128,7 +128,7 @@ for ttl in range(10):
     ticks = itertools.count()
     markdown.rendered = markdown.TTLCache(100, ttl, lambda: next(ticks))
     for _ in range(2):
-        assert asyncio.run(markdown.render("*a*")) == "<p><em>a</em></p>\\n"
+        assert asyncio.run(markdown.render("*a*", 1)) == "<p><em>a</em></p>\\n"
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
@@ -149,6 +149,21 @@ def test_others_are_answered_while_a_hostile_post_is_tried_and_it_is_tried_once(
         add(server, mallory, "new")  # makes the page old, but not the verdict
         assert server.get(f"/@mallory/{post_id}").status_code == 200
     assert time.monotonic() - began < 5 * took
+
+
+def test_many_hostile_posts_at_once_take_the_time_of_their_own_account_alone(
+    server: Server, mallory: dict[str, str]
+) -> None:
+    hostile = [f"/@mallory/{add(server, mallory, '[' * (N - 2 - i))}" for i in range(14)]  # 0.7 s of the child each
+    ada = server.account()
+    server.put("/profile", json={"handle": "ada_"}, headers=ada)
+    path = f"/@ada_/{add(server, ada, '*hello*')}"
+    with ThreadPoolExecutor(14) as pool:
+        tried = [pool.submit(server.get, each) for each in hostile]
+        wait(tried, return_when="FIRST_COMPLETED")  # so the others wait, too
+        assert "<em>hello</em>" in server.get(path).text
+        assert sum(each.done() for each in tried) < 6
+        assert {each.result().status_code for each in tried} <= {200, 503}
 
 
 def test_a_child_that_was_killed_is_followed_by_another(server: Server, mallory: dict[str, str]) -> None:
