@@ -103,8 +103,7 @@ export function refresh() {
 
 /** The whole list, from its top: a new post may not be among those that were sought. */
 export function refreshAll() {
-  if (status || needle) choose("", "");
-  return refresh();
+  return status || needle ? seek("", "") : refresh();
 }
 
 async function more(focus) {
@@ -122,7 +121,7 @@ $("more").onclick = () => more(true);
 function seek(newStatus, newNeedle) {
   if (newStatus === status && newNeedle === needle) return;
   choose(newStatus, newNeedle);
-  refresh();
+  return refresh();
 }
 
 $("filters").onclick = ({ target }) => seek(target.value ?? status, needle);
@@ -155,7 +154,11 @@ function itemOf(post, known) {
   showText(part(".text"), part(".whole"), post.text, needle);
   part(".copy").hidden = !navigator.clipboard; // it needs TLS
   part(".copy").onclick = async () => [await navigator.clipboard.writeText(post.text), announce(t("copied"))];
-  part(".delete").onclick = ({ detail }) => detail < 2 && remove(item); // the second click of two is for another post
+  part(".delete").onclick = ({ detail }) => {
+    if (detail > 1) return; // the second click of two was not for this post
+    discard(post.postID);
+    renew(item);
+  };
   part(".edit").hidden = !has("editPost");
   part(".edit").onclick = () => edit(item).elements.text.focus();
   if (has("editPost") && browser.get(draftKey(post.postID))) edit(item); // was interrupted
@@ -169,11 +172,6 @@ function renew(item, focus = "article, button") {
   item.replaceWith(fresh);
   fresh.querySelector(focus).focus();
   show();
-}
-
-function remove(item) {
-  discard(item.post.postID);
-  renew(item);
 }
 
 /** In the post's place, while there is time. */

@@ -14,15 +14,11 @@ export const trash = () => browser.ids(nameOf("")).map(Number);
 /** Milliseconds for which this tab offers to undo it. */
 export const timeToUndo = (id) => (mine.has(id) ? browser.get(nameOf(id)) - Date.now() : 0);
 
-function schedule(id, time) {
-  setTimeout(carryOut, Math.max(0, time - Date.now()), id, time);
-}
-
 export function discard(id) {
   const time = Date.now() + GRACE;
   mine.add(id);
   browser.set(nameOf(id), time);
-  schedule(id, time);
+  setTimeout(carryOut, GRACE, id, time);
 }
 
 export function restore(id) {
@@ -45,7 +41,10 @@ async function carryOut(id, time) {
 
 /** Go on with what an earlier visit, or another tab, has left. */
 export function resume() {
-  for (const id of trash()) schedule(id, browser.get(nameOf(id)));
+  for (const id of trash()) {
+    const time = browser.get(nameOf(id));
+    setTimeout(carryOut, time - Date.now(), id, time);
+  }
 }
 
 /** Delete them now, though the page may be closing: those of this tab, or all. */
