@@ -43,15 +43,18 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
     turn();
   };
 
-  /** Keep what is new, and say so, or how little is left. */
   function keep() {
     const isNew = text.value !== original;
     if (!isNew) form.key = undefined; // what is typed now is another text
     const kept = saveDraft(name, isNew && text.value, form.version, form.key);
+    return isNew ? t(kept ? "kept" : "notKept") : "";
+  }
+
+  function keepAndTell() {
+    const kept = keep();
     const left = bytesLeft(text.value);
+    inform(left > LIMIT / 10 ? kept : left < 0 ? t("over", { n: -left }) : t("left", { n: left }));
     note.classList.toggle("over", left < 0);
-    if (left < LIMIT / 10) inform(left < 0 ? t("over", { n: -left }) : t("left", { n: left }));
-    else inform(isNew ? t(kept ? "kept" : "notKept") : "");
   }
 
   async function leave() {
@@ -62,7 +65,7 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
 
   text.addEventListener("input", () => {
     turn();
-    keep();
+    keepAndTell();
   });
   form.addEventListener("keydown", (event) => {
     if (event.isComposing) return;
@@ -80,21 +83,20 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
     }
     const sent = text.value;
     if (!post) form.key ??= newKey();
-    keep();
+    const kept = keep();
     inform("");
     try {
       await send(post && sent === original ? { status } : { text: sent, status }, sent, form.key, inform);
     } catch (refusal) {
-      if (!form.isConnected) return; // as above
       if (refusal.spent) form.key = undefined;
-      keep();
-      if (refusal.status === 413) inform(""); // it is said already
+      if (refusal.spent) keep();
+      inform(refusal.status === 413 ? "" : kept); // it is said already
       throw refusal;
     }
     form.key = undefined;
     if (post) original = sent;
     else if (text.value === sent) text.value = original; // else it was typed on meanwhile
-    keep();
+    keepAndTell();
     if (!post) text.focus();
   }
   onSubmit(form, submit, { 413: "text" });
@@ -108,7 +110,7 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
     cancel.onclick = leave;
   }
   form.restore();
-  keep();
+  if (bytesLeft(text.value) < LIMIT / 10) keepAndTell();
   return form;
 }
 
