@@ -26,7 +26,8 @@ beside it, and is traded for a new pair at the first 401, by one tab for all: so
 `ACCOUNT_REFRESH_TTL`, 30 days. Not for a computer that others use.
 
 **What is typed is kept** in `localStorage`, by account, with each key pressed, until it is sent or discarded, so a
-reload, a lost network or an expired token loses none of it. Logging out asks before it discards it. With `idempotency`
+reload, a lost network or an expired token loses none of it. Logging out asks before it discards it. A browser that is
+full, or forbids storage, is no obstacle to all else: the page says that a reload would lose the text. With `idempotency`
 each new text gets a key when it is first sent, which is kept with it: after a lost answer, a 502, 503 or 504 the page
 sends it again, three times with growing pauses, and says so. Without the extra it reloads the list and says to look.
 

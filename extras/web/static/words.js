@@ -1,5 +1,7 @@
 /** All texts of the page, and how numbers and times are said in its language. */
 
+import { browser } from "./storage.js";
+
 const routes = new Set(document.documentElement.dataset.routes?.split(" "));
 
 /** Whether the server has a route whose path begins with this word. */
@@ -137,13 +139,13 @@ export const TEXTS = {
 
 const LANGUAGES = ["en", "ru"];
 const CHOICE = "posts language";
-const wanted = [localStorage.getItem(CHOICE) ?? "", ...navigator.languages].map((tag) => tag.slice(0, 2));
+const wanted = [browser.get(CHOICE) ?? "", ...navigator.languages].map((tag) => tag.slice(0, 2));
 
 export const language = wanted.find((each) => LANGUAGES.includes(each)) ?? "en";
 
 /** The other language, from now on in this browser. */
 export function switchLanguage() {
-  localStorage.setItem(CHOICE, language === "en" ? "ru" : "en");
+  browser.set(CHOICE, language === "en" ? "ru" : "en");
   location.reload();
 }
 
