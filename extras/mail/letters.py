@@ -91,7 +91,7 @@ UNITS = {"en": ("days", "hours", "minutes"), "ru": ("дн.", "ч", "мин")}
 def language_of(request: Request) -> str:
     """Which of ours the client likes best (RFC 9110 section 12.5.4)."""
     header = ",".join(request.headers.getlist("Accept-Language"))[:1000].lower()
-    wanted = re.findall(r"([a-z]+)[\w-]*(?:\s*;\s*q\s*=\s*([01](?:\.\d{0,3})?))?\s*(?:,|$)", header)
+    wanted = re.findall(r"([a-z]++)[\w-]*+(?:\s*;\s*q\s*=\s*([01](?:\.\d{0,3})?))?\s*(?:,|$)", header)
     ranked = sorted(((float(q or 1), name) for name, q in wanted), key=lambda each: -each[0])
     return next((name for q, name in ranked if q and name in TEXTS), "en")
 
