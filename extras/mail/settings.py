@@ -4,7 +4,7 @@ import os
 import re
 from contextlib import suppress
 from email.headerregistry import Address
-from email.utils import parseaddr
+from email.utils import getaddresses
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -48,8 +48,8 @@ def read_server() -> Server:
 
 def read_sender() -> Address:
     value = os.environ.get("MAIL_FROM", "")
-    name, address = parseaddr(value)
     with suppress(ValueError, EmailNotValidError):
+        ((name, address),) = getaddresses([value])
         if value.isprintable() and address.isascii():
             schemas.normalize_email(address)
             return Address(name, addr_spec=ascii_domain(address))

@@ -829,6 +829,7 @@ NONSENSE = [
     ("MAIL_FROM", ""),
     ("MAIL_FROM", "posts"),
     ("MAIL_FROM", "pösts@example.com"),
+    ("MAIL_FROM", "posts@example.com, bob@example.com"),
     ("MAIL_FROM", "Posts <posts@example.com>\nBcc: bob@example.com"),
     ("MAIL_LINK", ""),
     ("MAIL_LINK", "posts.example.com"),
