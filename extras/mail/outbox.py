@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 import auth
 import models
@@ -36,8 +36,8 @@ def is_one_too_many(connection: Connection, kind: str, *whose: object) -> bool:
     """Counts it unless it is; for an address that has no account, too, or it could be told by that."""
     digests = {auth.digest(f"{kind} {each}") for each in whose}
     lately = Asked.digest.in_(digests), Asked.created_at > models.now() - HOUR
-    counts = connection.execute(select(func.count()).where(*lately).group_by(Asked.digest)).scalars().all()
-    if any(count >= MOST for count in counts):
+    asked = connection.scalars(select(Asked.digest).where(*lately).with_for_update()).all()  # not beside another
+    if any(asked.count(each) >= MOST for each in digests):
         return True
     connection.execute(insert(Asked), [{"digest": each, "created_at": models.now()} for each in digests])
     return False

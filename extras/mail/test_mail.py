@@ -339,6 +339,15 @@ def test_an_address_gets_no_more_if_its_account_is_opened_again_and_again(servic
     service.mailbox.to(email, 3)
 
 
+def test_an_address_gets_no_more_if_many_accounts_want_it_at_once(service: Service) -> None:
+    accounts, victim = [service.sign_up()[1] for _ in range(16)], new_email()
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda account: service.change_email(account, victim).status_code, accounts))
+    assert answers == [202] * 16
+    wait_until(service.settled)
+    service.mailbox.to(victim, 3)
+
+
 @pytest.mark.parametrize("token", ["x", "x" * 128, "é\0"])
 def test_an_unknown_token_is_401(service: Service, token: str) -> None:
     assert service.reset(token) == 401
