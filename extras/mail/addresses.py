@@ -1,6 +1,5 @@
 """Whose an address is: confirmed after sign-up, and before it replaces another."""
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
@@ -17,7 +16,7 @@ from models import User, read, write
 from .letters import language_of
 from .links import UNKNOWN, end_links, find_link
 from .outbox import put, put_link
-from .passwords import SECONDS, Accepted, Address, LinkToken
+from .passwords import Accepted, Address, LinkToken, put_unseen
 from .sending import wake
 from .tables import Unverified
 
@@ -78,11 +77,7 @@ async def signup(credentials: schemas.Credentials, response: Response, request: 
 async def resend_verification(body: Address, request: Request) -> Accepted:
     """The answer is the same if there is no such account, or its address is confirmed."""
     language = language_of(request)
-    await asyncio.gather(
-        write(lambda tx: put_verification(tx, body.email, language), body.email),
-        asyncio.sleep(SECONDS),
-    )
-    wake()
+    await put_unseen(lambda tx: put_verification(tx, body.email, language), body.email)
     return Accepted(detail="If there is an account whose address this is to be, a link is on its way to it.")
 
 

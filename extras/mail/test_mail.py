@@ -340,7 +340,7 @@ def test_an_address_gets_no_more_if_its_account_is_opened_again_and_again(servic
 
 
 def test_an_address_gets_no_more_if_many_accounts_want_it_at_once(service: Service) -> None:
-    accounts, victim = [service.sign_up()[1] for _ in range(16)], new_email()
+    accounts, victim = [service.server.account() for _ in range(16)], new_email()
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda account: service.change_email(account, victim).status_code, accounts))
     assert answers == [202] * 16
