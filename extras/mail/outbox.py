@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 import auth
 import models
@@ -27,6 +27,8 @@ def put_link(connection: Connection, user: Any, kind: str, recipient: str, langu
     if is_one_too_many(connection, kind, recipient, user.id if user else recipient):
         return False
     if user:
+        older = Mail.user_id == user.id, Mail.kind == kind, Mail.due_at.is_not(None)
+        connection.execute(update(Mail).where(*older).values(due_at=None, content=None))  # their link ends, too
         new_email = recipient if kind == "change" else None
         put(connection, user.id, recipient, kind, language, make_link(connection, user, kind, new_email))
     return True

@@ -289,6 +289,20 @@ def test_a_newer_link_ends_the_older(service: Service) -> None:
     assert service.reset(newer) == 204
 
 
+def test_an_older_link_that_was_held_up_does_not_come_after_the_newer(service: Service) -> None:
+    email, _, _ = service.sign_up()
+    greylist(service.mailbox)
+    service.ask("/forgotPassword", email)
+    pending = "SELECT COUNT(*) FROM mail_outbox WHERE recipient = :email AND due_at = :then"
+    wait_until(lambda: service.fetch(pending, email=email, then=service.clock.now + 15_000) == [(1,)])
+    service.mailbox.rcpt = "250 OK"
+    newer = service.forget(email)
+    service.pass_time(15_000)
+    wait_until(service.settled)
+    service.mailbox.to(email, 2)
+    assert service.reset(newer) == 204
+
+
 def test_a_link_for_a_new_password_is_good_for_half_an_hour_to_the_millisecond(service: Service) -> None:
     email, _, _ = service.sign_up()
     token = service.forget(email)
