@@ -49,14 +49,16 @@ scanners open links. `MAIL_LINK` is the only address that a mail has; no request
 | `MAIL_REQUIRE_VERIFIED` | `1`: /login and /refreshToken are 403 until the address is confirmed |
 
 **Links.** A token is 256 random bits, of which the database keeps the SHA-256. It is good once; a newer link ends the
-older, a new password ends all but those that confirm an address, a new address ends all. So an owner who was told of a
-change of the address stops it with a new password. A reset confirms the address, too. Links that confirm are good for
-three days. Of each kind an account and an address get three an hour; further requests are answered alike and send
-nothing. With `limits`, /forgotPassword and /resendVerification count as sign-ups of the client's address, what takes
-a token as logins, and wrong passwords at /changeEmail as attempts.
+older, also one whose mail is held up, a new password ends all but those that confirm an address, a new address ends
+all. So an owner who was told of a change of the address stops it with a new password. A reset confirms the address,
+too. Links that confirm are good for three days. Of each kind an account and an address get three an hour; further
+requests are answered alike and send nothing, nor does an address that is made like an encoded word
+(`=?utf-8?q?ada?=@...`). With `limits`, /forgotPassword and /resendVerification count as sign-ups of the client's
+address, what takes a token as logins, and wrong passwords at /changeEmail as attempts.
 
 **Who has an account** is not told: for /forgotPassword and /resendVerification the words are the same, and the answer
-takes a quarter of a second, which is more than the work. Sign-up and /changeEmail do tell, as ever: 409.
+takes a quarter of a second, which is more than the work, as long as the database is quick. Sign-up and /changeEmail do
+tell, as ever: 409.
 
 **Confirmed addresses.** Accounts from before this extra was on count as confirmed, so that nobody is locked out. With
 `MAIL_REQUIRE_VERIFIED` sign-up's own access token is good, as always, for its `TOKEN_TTL`: one can begin at once, or
