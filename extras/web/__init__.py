@@ -2,7 +2,7 @@
 
     $ EXTRAS=web uvicorn app:app            # then open http://127.0.0.1:8000/
     $ curl -sI 127.0.0.1:8000/ | grep -i content-security
-    content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; ...
+    content-security-policy: default-src 'none'; script-src 'self' 'sha256-...'; style-src 'sha256-...'; ...
     $ curl -s 127.0.0.1:8000/ | grep -o 'data-routes=".*"'
     data-routes="addPost deletePost getPosts login signup web"
 
@@ -40,9 +40,12 @@ the same in a script. All texts are in `words.js`, by name; those of `NAME.publi
 """
 
 import hashlib
+import json
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +53,19 @@ from fastapi import FastAPI, Request
 from fastapi.routing import iter_route_contexts
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
+from starlette.routing import Route, request_response
 from starlette.staticfiles import StaticFiles
 
 import models
 
 FOLDER = Path(__file__).parent
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-)
+LANGUAGES = ("en", "ru")
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'"
+    ),
     "Cache-Control": "no-cache",  # always asked about, so that no browser mixes the files of two versions
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -75,25 +80,58 @@ class Assets(StaticFiles):
         return response
 
 
-def names_of_routes(app: FastAPI) -> str:
+def names_of_routes(app: FastAPI) -> set[str]:
     """The first word of each route's path, and `idempotency`: what the page asks before it offers something."""
     paths = {route.path for route in iter_route_contexts(app.routes) if route.path}
     names = {path.split("/")[1] for path in paths - {app.swagger_ui_oauth2_redirect_url}}
-    return " ".join(sorted(filter(str.isidentifier, names | ({"idempotency"} if models.hooks.once else set()))))
+    return set(filter(str.isidentifier, names | ({"idempotency"} if models.hooks.once else set())))
+
+
+def texts_in(language: str, names: set[str]) -> dict[str, str]:
+    """Those of `words.js`."""
+    table = re.findall(r'^  "?([\w.]+)"?: (\[".*"\]),$', (FOLDER / "static/words.js").read_text("utf-8"), re.MULTILINE)
+    texts = {name: json.loads(forms)[LANGUAGES.index(language)] for name, forms in table}
+    public = {name: text for name, text in texts.items() if name.endswith(".public") and "profile" in names}
+    return texts | {name.removesuffix(".public"): text for name, text in public.items()}
+
+
+def digest(content: str) -> str:
+    return f"'sha256-{b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+def render(names: set[str], language: str) -> tuple[bytes, dict[str, str]]:
+    """The page as it is painted before any other file has come: with its style, in words of this language."""
+    texts = texts_in(language, names)
+    style, script = ((FOLDER / name).read_text("utf-8") for name in ("style.css", "first.js"))
+    html = (FOLDER / "index.html").read_text("utf-8")
+    html = re.sub(r'data-if="(\w+)"', lambda found: found[0] + " hidden" * (found[1] not in names), html)
+    html = re.sub(r'(data-t="(\w+)"[^>]*>)[^<]*', lambda found: found[1] + escape(texts[found[2]], quote=False), html)
+    for old, new in {
+        'lang="en"': f'lang="{language}"',
+        'data-routes=""': f'data-routes="{" ".join(sorted(names))}"',
+        '<link rel="stylesheet" href="style.css">': f"<style>{style}</style>",
+        '<script src="first.js"></script>': f"<script>{script}</script>",
+    }.items():
+        html = html.replace(old, new, 1)
+    policy = HEADERS["Content-Security-Policy"]
+    policy = policy.replace("script-src 'self'", f"script-src 'self' {digest(script)}")
+    policy = policy.replace("style-src 'self'", f"style-src {digest(style)}")
+    body = html.encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()}"'
+    return body, HEADERS | {"Content-Security-Policy": policy, "ETag": etag, "Vary": "Accept-Language"}
 
 
 def page_of(app: FastAPI) -> Callable[[Request], Response]:
     @cache  # made when it is first asked for, as extras that come later add their routes later
-    def content() -> tuple[bytes, str]:
-        html = (FOLDER / "index.html").read_text("utf-8")
-        body = html.replace('data-routes=""', f'data-routes="{names_of_routes(app)}"').encode()
-        return body, f'"{hashlib.sha256(body).hexdigest()}"'
+    def content(language: str) -> tuple[bytes, dict[str, str]]:
+        return render(names_of_routes(app), language)
 
     def page(request: Request) -> Response:
-        body, etag = content()
-        if etag in re.findall(r'"[^"]*"', request.headers.get("If-None-Match", "")):
-            return Response(None, 304, HEADERS | {"ETag": etag})
-        return Response(body, 200, HEADERS | {"ETag": etag}, "text/html")
+        liked = re.findall("[a-z]{2,3}(?=[-,;]|$)", request.headers.get("Accept-Language", "").lower())
+        body, headers = content(next((name for name in liked if name in LANGUAGES), "en"))
+        if headers["ETag"] in re.findall(r'"[^"]*"', request.headers.get("If-None-Match", "")):
+            return Response(None, 304, headers)
+        return Response(body, 200, headers, "text/html")
 
     return page
 
@@ -105,6 +143,7 @@ def is_from_cdn(route: Any) -> bool:
 
 def setup(app: FastAPI) -> None:
     app.router.routes[:] = [route for route in app.routes if not is_from_cdn(route)]
-    app.add_api_route("/", page_of(app), methods=["GET", "HEAD"], include_in_schema=False)
+    page = GZipMiddleware(request_response(page_of(app)))  # one round trip, even where a connection starts slowly
+    app.router.routes.append(Route("/", page, methods=["GET", "HEAD"]))
     app.mount("/web", GZipMiddleware(Assets(directory=FOLDER / "static")), name="web")
     app.description += "\n\nPeople do the same on [the page](./)."

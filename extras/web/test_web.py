@@ -143,9 +143,8 @@ def test_files_come_with_a_strict_policy_and_are_asked_about_each_time(server: S
     for file in files:
         answer = server.get(file)
         assert answer.status_code == server.head(file).status_code == 200
-        assert answer.headers["Content-Security-Policy"].startswith(
-            "default-src 'none'; script-src 'self'; style-src 'self'"
-        )
+        policy = re.sub(r"'sha256-.*?'", "'self'", answer.headers["Content-Security-Policy"])
+        assert re.match(r"default-src 'none'; script-src 'self'( 'self')?; style-src 'self'; ", policy)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert (
             server.get(file, headers={"If-None-Match": answer.headers["ETag"]}).headers["Cache-Control"] == "no-cache"
@@ -155,7 +154,7 @@ def test_files_come_with_a_strict_policy_and_are_asked_about_each_time(server: S
 def test_no_file_has_an_inline_script_or_style_or_makes_markup_of_strings() -> None:
     folder = Path(__file__).parent
     page = (folder / "index.html").read_text()
-    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?! type=\"module\" src=)|https?://", page)
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?! (type=\"module\" )?src=)|https?://", page)
     scripts = "".join(file.read_text() for file in folder.glob("static/*.js"))
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|https?://", scripts

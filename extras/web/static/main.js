@@ -3,11 +3,10 @@
 import { request } from "./api.js";
 import { $, $$, clear, onSubmit, say } from "./dom.js";
 import * as session from "./session.js";
-import { has, language, switchLanguage, t, translate } from "./words.js";
+import { language, switchLanguage, t, translate } from "./words.js";
 
 document.documentElement.lang = language;
 translate(document);
-for (const element of $$("[data-if]")) element.hidden = !has(element.dataset.if);
 for (const button of $$(".language")) {
   button.textContent = t("otherLanguage");
   button.lang = language === "en" ? "ru" : "en";
