@@ -2,21 +2,28 @@
 
 import { Refusal, request } from "./api.js";
 import { $, $$, clone, onSubmit, say } from "./dom.js";
-import { current } from "./session.js";
+import { begin, current } from "./session.js";
 import { ago, exactly, has, t } from "./words.js";
 
 $("settings").onclick = () => {
-  $("account").querySelector(".who").textContent = current()?.email;
-  for (const { elements } of [$("change-password"), $("delete-account")]) elements.username.value = current()?.email;
-  say($("change-password").querySelector(".done"), "");
+  for (const element of $("account").querySelectorAll(".who")) element.textContent = current()?.email;
+  for (const field of $("account").querySelectorAll("[name=username]")) field.value = current()?.email;
+  for (const done of $("account").querySelectorAll(".done")) say(done, "");
   $("account").querySelector("details").open = false;
   $("sessions").replaceChildren();
   $("account").showModal();
   if (has("sessions")) listSessions();
 };
 
+/** As `onSubmit`; what it answers is said in the form, until something is typed there. */
+export function onChange(form, work, causes) {
+  const done = form.querySelector(".done");
+  form.addEventListener("input", () => say(done, ""));
+  onSubmit(form, async (...args) => say(done, await work(...args)), causes);
+}
+
 /** Do it, and say beside its cause what is refused. */
-async function attempt(error, work) {
+export async function attempt(error, work) {
   say(error, "");
   try {
     await work();
@@ -66,18 +73,29 @@ async function download() {
   URL.revokeObjectURL(link.href);
 }
 
-onSubmit(
+onChange(
   $("change-password"),
   async (form) => {
     const { current_password, new_password } = form.elements;
     await request("POST", "changePassword", { current_password: current_password.value, new_password: new_password.value });
     form.reset();
-    say(form.querySelector(".done"), t("changed"));
     if (has("sessions")) listSessions();
+    return t("changed");
   },
   { 403: "current_password" },
 );
-$("change-password").addEventListener("input", ({ currentTarget }) => say(currentTarget.querySelector(".done"), ""));
+
+onChange(
+  $("change-email"),
+  async (form) => {
+    const [password, new_email] = [form.elements.password.value, form.elements.new_email.value.trim()];
+    await request("POST", "changeEmail", { password, new_email });
+    form.reset();
+    begin({ .../** @type {import("./session.js").Session} */ (current()), moving: new_email.toLowerCase() });
+    return t("changeSent");
+  },
+  { 403: "password", 409: "new_email" },
+);
 
 /** `leave(message)` is called when the account is no more. */
 export function onEnd(leave) {

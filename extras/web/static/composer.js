@@ -2,7 +2,7 @@
 
 import { $$, clone, confirm, onSubmit } from "./dom.js";
 import { draftKey, loadDraft, saveDraft } from "./session.js";
-import { t } from "./words.js";
+import { t, translate } from "./words.js";
 
 const LIMIT = 1_048_576; // bytes of the body on the wire
 const RTL = /^\P{L}*[\p{sc=Arabic}\p{sc=Hebrew}]/u; // of a long text, as Chromium takes seconds to find it for each line
@@ -121,9 +121,10 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
   );
 
   if (post) {
-    text.ariaLabel = t("editing");
-    primary.textContent = t(post.status === "published" ? "saveEdit" : "save");
-    draft.textContent = t(post.status === "published" ? "toDraft" : "keepDraft");
+    text.dataset.tLabel = "editing";
+    primary.dataset.t = post.status === "published" ? "saveEdit" : "save";
+    draft.dataset.t = post.status === "published" ? "toDraft" : "keepDraft";
+    translate(form);
     cancel.hidden = false;
     cancel.onclick = form.cancel;
   }

@@ -3,6 +3,7 @@
 import { Refusal, request } from "./api.js";
 import { composer } from "./composer.js";
 import { $, announce, clone, say } from "./dom.js";
+import { showPlace } from "./place.js";
 import { changed, current, draftKey, dropDraftsBut, loadDraft, saveDraft } from "./session.js";
 import { showText } from "./text.js";
 import { GRACE, discard, empty, restore, trash, trashKey } from "./trash.js";
@@ -144,7 +145,8 @@ function itemOf(post, known) {
   const item = clone("post");
   const part = (selector) => item.querySelector(selector);
   const time = part("time");
-  Object.assign(item, { post, needle });
+  Object.assign(item, { post, needle, place: part(".place"), share: part(".share") });
+  showPlace(item);
   time.dateTime = post.createdAt;
   time.title = exactly(post.createdAt);
   tell(time);

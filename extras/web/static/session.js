@@ -4,8 +4,8 @@ export const NAME = `posts ${location.pathname}`; // another service of this ori
 const tabs = new BroadcastChannel(NAME);
 const drafts = (email) => `${NAME} draft ${email} `;
 
-/** `kept` outlives the tab, with a `refresh` token where the server gives one.
- * @typedef {{email: string, token: string, refresh?: string, kept?: boolean}} Session */
+/** `kept` outlives the tab, with a `refresh` token where the server gives one; `moving` is the email to come.
+ * @typedef {{email: string, token: string, refresh?: string, kept?: boolean, moving?: string}} Session */
 
 const stored = () => sessionStorage.getItem(NAME) ?? localStorage.getItem(NAME);
 /** @type {Session | null} */

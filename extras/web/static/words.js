@@ -5,7 +5,12 @@ const routes = new Set(document.documentElement.dataset.routes?.split(" "));
 /** Whether the server has a route whose path begins with this word. */
 export const has = (route) => routes.has(route);
 
-/** In English and Russian. Forms of number are set apart by `|`; `NAME.public` stands for NAME where posts can be public.
+let isPublic = true; // where that is possible, until it is known
+
+/** Whether what is published is public. */
+export const setPublic = (value) => (isPublic = value);
+
+/** In English and Russian. Forms of number are set apart by `|`; `NAME.public` stands for NAME where posts are public.
  * @type {Record<string, [string, string]>} */
 export const TEXTS = {
   // the entrance
@@ -13,6 +18,20 @@ export const TEXTS = {
   signUp: ["Sign up", "Зарегистрироваться"],
   newHere: ["New here?", "Впервые здесь?"],
   haveAccount: ["Already have an account?", "Уже есть аккаунт?"],
+  forgot: ["Forgot your password?", "Забыли пароль?"],
+  forgotHint: ["We mail you a link, with which you choose a new one.", "Мы пришлём ссылку, по которой можно задать новый."],
+  sendLink: ["Send the link", "Отправить ссылку"],
+  linkSent: ["If there is an account with this email, a link is on its way to it. It may take some minutes, or be among spam.", "Если есть аккаунт с такой почтой, ссылка уже отправлена. Письмо может идти несколько минут или попасть в спам."],
+  another: ["Ask for another link", "Запросить новую ссылку"],
+  choosePassword: ["Choose a new password", "Задать новый пароль"],
+  chooseHint: ["You are logged in with it then, and logged out everywhere else.", "Вы сразу войдёте с ним, а на других устройствах выйдете."],
+  passwordSet: ["Your new password is set. Log in with it.", "Новый пароль задан. Войдите с ним."],
+  confirmEmail: ["Confirm your email", "Подтвердите почту"],
+  confirmHint: ["One press, and it is done.", "Одно нажатие, и готово."],
+  confirm: ["Confirm", "Подтвердить"],
+  confirmed: ["Your email is confirmed.", "Почта подтверждена."],
+  mailed: ["We mailed you a link: please confirm your email with it.", "Мы отправили вам ссылку: подтвердите по ней почту."],
+  unconfirmed: ["Your email is to be confirmed first, with the link that we mailed to it. We can send another.", "Сначала нужно подтвердить почту по ссылке из письма. Можем прислать ещё одну."],
   about: ["A quiet place for what you write. Only you can read it.", "Тихое место для ваших записей. Читаете их только вы."],
   "about.public": ["A quiet place for what you write. Only you can read it, until you publish it.", "Тихое место для ваших записей. Читаете их только вы, пока не опубликуете."],
   email: ["Email", "Эл. почта"],
@@ -52,6 +71,13 @@ export const TEXTS = {
   foundSome: ["{n} found so far", "Пока найдена {n}|Пока найдено {n}|Пока найдено {n}"],
   nothingYet: ["Nothing here yet. What you write above appears here, and only you see it.", "Пока пусто. Здесь появится то, что вы напишете; увидите это только вы."],
   "nothingYet.public": ["Nothing here yet. What you write above appears here.", "Пока пусто. Здесь появится то, что вы напишете."],
+  onlyYou: ["Only you can read your posts.", "Ваши записи видите только вы."],
+  "onlyYou.public": ["Everyone can read what you publish, at", "Опубликованное видно всем:"],
+  goPublic: ["Make them public", "Открыть для всех"],
+  "goPublic.public": ["Copy link", "Копировать ссылку"],
+  public: ["Public", "Видна всем"],
+  copyLink: ["Copy link", "Копировать ссылку"],
+  linkCopied: ["Link copied.", "Ссылка скопирована."],
   nothingFound: ["Nothing found.", "Ничего не найдено."],
   nothingSuch: ["Nothing here.", "Здесь пусто."],
   more: ["Show more posts", "Показать ещё"],
@@ -79,6 +105,20 @@ export const TEXTS = {
   leaveYes: ["Discard and log out", "Удалить и выйти"],
   // the account
   close: ["Close", "Закрыть"],
+  publicPage: ["Public page", "Страница для всех"],
+  handleHint: ["Only you can read your posts. With a handle they are on a page for everyone, all but the drafts.", "Ваши записи видите только вы. С именем страницы их увидят все, кроме черновиков."],
+  "handleHint.public": ["Everyone can read your posts, but for drafts. With another handle, links to this one lead nowhere; it stays yours for 30 days.", "Записи видны всем, кроме черновиков. С другим именем страницы прежние ссылки перестанут работать; старое ещё 30 дней остаётся за вами."],
+  handle: ["Handle", "Имя страницы"],
+  name: ["Name above your posts", "Подпись над записями"],
+  saveProfile: ["Make my posts public", "Открыть записи для всех"],
+  "saveProfile.public": ["Save", "Сохранить"],
+  saidProfile: ["Saved. Your posts are public, all but the drafts.", "Сохранено. Записи видны всем, кроме черновиков."],
+  release: ["Take all offline", "Закрыть для всех"],
+  releaseAsk: ["Take all your posts offline at once? Links to them stop working. Nobody else can have your handle for 30 days.", "Сразу закрыть все записи? Ссылки на них перестанут работать. Имя страницы ещё 30 дней никто другой не займёт."],
+  released: ["Only you can read your posts now.", "Теперь записи видите только вы."],
+  changeEmail: ["Change email", "Сменить почту"],
+  newEmail: ["New email", "Новая почта"],
+  changeSent: ["A link is on its way to the new email. Open it, and the email is changed.", "Ссылка отправлена на новую почту. Откройте её, и почта сменится."],
   changePassword: ["Change password", "Сменить пароль"],
   currentPassword: ["Current password", "Текущий пароль"],
   newPassword: ["New password", "Новый пароль"],
@@ -106,8 +146,19 @@ export const TEXTS = {
   "empty.new_password": ["Enter a new password.", "Введите новый пароль."],
   "empty.typed": ["Type your email.", "Введите почту."],
   "empty.text": ["Write something first.", "Сначала напишите что-нибудь."],
+  "empty.handle": ["Enter a handle.", "Введите имя страницы."],
+  "empty.new_email": ["Enter the new email.", "Введите новую почту."],
   badEmail: ["This is not a valid email address.", "Такого адреса не бывает."],
   badPassword: ["A password has 8 to 128 characters.", "В пароле от 8 до 128 символов."],
+  badHandle: ["A handle has 3 to 30 of a-z, 0-9 and _.", "В имени страницы от 3 до 30 знаков: a-z, 0-9 и _."],
+  reserved: ["This handle is reserved: take another.", "Это имя зарезервировано: выберите другое."],
+  handleTaken: ["This handle is taken: take another.", "Это имя занято: выберите другое."],
+  manyHandles: ["You have had too many handles in 30 days: take one of these again, or wait.", "За 30 дней у вас было слишком много имён: вернитесь к одному из них или подождите."],
+  emailTaken: ["This email is taken.", "Эта почта занята."],
+  oldLink: ["This link was used, or is too old. Ask for another.", "Эта ссылка уже использована или устарела. Запросите новую."],
+  locked: ["This account is locked. Ask whoever runs this service.", "Этот аккаунт заблокирован. Обратитесь к владельцу сервиса."],
+  noRoom: ["You have as many posts as you may. Delete some first.", "У вас уже предельное число записей. Сначала удалите лишние."],
+  noBytes: ["There is no room left for so much text. Delete some posts, or write less.", "Для такого текста не осталось места. Удалите лишние записи или сократите её."],
   taken: ["This email is taken: log in, or sign up with another.", "Эта почта занята: войдите или укажите другую."],
   wrongLogin: ["The email or the password is wrong.", "Неверная почта или пароль."],
   wrongPassword: ["The password is wrong.", "Неверный пароль."],
@@ -156,7 +207,7 @@ const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
 
 /** The text of this name; `n` chooses the form of number. @param {Record<string, string | number>} [values] */
 export function t(name, values = {}) {
-  const text = (has("profile") && TEXTS[`${name}.public`]) || TEXTS[name];
+  const text = (has("profile") && isPublic && TEXTS[`${name}.public`]) || TEXTS[name];
   const forms = text[LANGUAGES.indexOf(language)].split("|");
   const place = { one: 0, few: 1 }[plural.select(Number(values.n ?? 1))] ?? forms.length - 1;
   const show = (value) => (typeof value === "number" ? number.format(value) : value);
