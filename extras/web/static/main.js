@@ -1,6 +1,6 @@
 /** What is painted first: the texts, and the entrance. The desk comes along, and opens when somebody is logged in. */
 
-import { request } from "./api.js";
+import { Refusal, request } from "./api.js";
 import { $, $$, announce, clear, onSubmit, say } from "./dom.js";
 import { link, readLink, renameSession } from "./link.js";
 import * as session from "./session.js";
@@ -123,11 +123,12 @@ onSubmit(
       if (mode === "change") renameSession();
       return goOn(t("confirmed"));
     }
-    if (mode === "reset") {
+    const isReset = mode === "reset";
+    if (isReset) {
       await request("POST", "resetPassword", { token: link.token, new_password: credentials.password });
       link.token = "";
       setMode("logIn");
-      session.end("passwordSet", "expired");
+      session.end("", "expired"); // all have ended
       email.value = credentials.email;
     }
     try {
@@ -137,8 +138,10 @@ onSubmit(
       const { access_token: token, refresh_token } = data;
       session.begin({ email: credentials.email.toLowerCase(), token, kept, refresh: kept ? refresh_token : undefined });
     } catch (refusal) {
+      if (isReset) say($("why"), t("passwordSet"));
       if (refusal.said !== "unconfirmed") throw refusal;
       setMode("unconfirmed");
+      throw new Refusal(403, ""); // it is said already
     }
   },
   causes,
