@@ -76,7 +76,7 @@ export const TEXTS = {
   goPublic: ["Make them public", "Открыть для всех"],
   "goPublic.public": ["Copy link", "Копировать ссылку"],
   public: ["Public", "Видна всем"],
-  copyLink: ["Copy link", "Копировать ссылку"],
+  share: ["Copy link", "Ссылка"],
   linkCopied: ["Link copied.", "Ссылка скопирована."],
   nothingFound: ["Nothing found.", "Ничего не найдено."],
   nothingSuch: ["Nothing here.", "Здесь пусто."],
