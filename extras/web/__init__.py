@@ -87,12 +87,19 @@ def names_of_routes(app: FastAPI) -> set[str]:
     return set(filter(str.isidentifier, names | ({"idempotency"} if models.hooks.once else set())))
 
 
-def texts_in(language: str, names: set[str]) -> dict[str, str]:
-    """Those of `words.js`."""
-    table = re.findall(r'^  "?([\w.]+)"?: (\[".*"\]),$', (FOLDER / "static/words.js").read_text("utf-8"), re.MULTILINE)
-    texts = {name: json.loads(forms)[LANGUAGES.index(language)] for name, forms in table}
-    public = {name: text for name, text in texts.items() if name.endswith(".public") and "profile" in names}
-    return texts | {name.removesuffix(".public"): text for name, text in public.items()}
+def translate(html: str, language: str, public: bool) -> str:
+    """The page in this language: its words, and the texts that its scripts need."""
+    table = json.loads((FOLDER / "texts.json").read_text("utf-8"))
+    texts = {name: forms[LANGUAGES.index(language)] for name, forms in table.items()}
+
+    def fill(place: re.Match[str]) -> str:
+        name = place[2]
+        return place[1] + escape((public and texts.get(f"{name}.public")) or texts[name])
+
+    html = re.sub(r'(data-t="(\w+)"[^>]*>)[^<]*', fill, html)
+    html = re.sub(r'(data-t-\w+="(\w+)" (?:aria-label|placeholder)=")[^"]*', fill, html)
+    html = html.replace('lang="en"', f'lang="{language}"', 1)
+    return html.replace("</script>\n</body>", f"{json.dumps(texts, ensure_ascii=False)}</script>\n</body>")
 
 
 def digest(content: str) -> str:
@@ -101,13 +108,11 @@ def digest(content: str) -> str:
 
 def render(names: set[str], language: str) -> tuple[bytes, dict[str, str]]:
     """The page as it is painted before any other file has come: with its style, in words of this language."""
-    texts = texts_in(language, names)
     style, script = ((FOLDER / name).read_text("utf-8") for name in ("style.css", "first.js"))
     html = (FOLDER / "index.html").read_text("utf-8")
     html = re.sub(r'data-if="(\w+)"', lambda found: found[0] + " hidden" * (found[1] not in names), html)
-    html = re.sub(r'(data-t="(\w+)"[^>]*>)[^<]*', lambda found: found[1] + escape(texts[found[2]], quote=False), html)
+    html = translate(html, language, "profile" in names)
     for old, new in {
-        'lang="en"': f'lang="{language}"',
         'data-routes=""': f'data-routes="{" ".join(sorted(names))}"',
         '<link rel="stylesheet" href="style.css">': f"<style>{style}</style>",
         '<script src="first.js"></script>': f"<script>{script}</script>",
@@ -118,7 +123,7 @@ def render(names: set[str], language: str) -> tuple[bytes, dict[str, str]]:
     policy = policy.replace("style-src 'self'", f"style-src {digest(style)}")
     body = html.encode()
     etag = f'"{hashlib.sha256(body).hexdigest()}"'
-    return body, HEADERS | {"Content-Security-Policy": policy, "ETag": etag, "Vary": "Accept-Language"}
+    return body, HEADERS | {"Content-Security-Policy": policy, "ETag": etag, "Vary": "Accept-Language, Cookie"}
 
 
 def page_of(app: FastAPI) -> Callable[[Request], Response]:
@@ -127,7 +132,8 @@ def page_of(app: FastAPI) -> Callable[[Request], Response]:
         return render(names_of_routes(app), language)
 
     def page(request: Request) -> Response:
-        liked = re.findall("[a-z]{2,3}(?=[-,;]|$)", request.headers.get("Accept-Language", "").lower())
+        likes = request.cookies.get("posts_language", "") + "," + request.headers.get("Accept-Language", "")
+        liked = re.findall("[a-z]{2,3}(?=[-,;]|$)", likes.lower())
         body, headers = content(next((name for name in liked if name in LANGUAGES), "en"))
         if headers["ETag"] in re.findall(r'"[^"]*"', request.headers.get("If-None-Match", "")):
             return Response(None, 304, headers)

@@ -40,4 +40,4 @@ def new_page(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
     yield new_page
     for context in contexts:
         context.close()
-    assert errors == []
+    assert errors == []  # noqa: S101

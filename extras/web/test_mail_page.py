@@ -43,8 +43,8 @@ class Mailbox:
 
 
 @pytest.fixture(scope="module")
-def mailbox() -> Iterator[Mailbox]:
-    yield Mailbox()
+def mailbox() -> Mailbox:
+    return Mailbox()
 
 
 @pytest.fixture(scope="module")

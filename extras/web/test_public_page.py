@@ -1,4 +1,4 @@
-"""Handles and public links, in a real Chromium; what is painted before the scripts have come; refusals of other extras."""
+"""Handles and public links, what is painted before the scripts have come, refusals of other extras: in a Chromium."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -275,4 +275,4 @@ def test_a_full_account_is_told_so_in_its_language(new_page: NewPage) -> None:
         add(server, headers, "One")
         field(page, "Новая запись").fill("Two")
         page.keyboard.press("Control+Enter")
-        expect(page.get_by_text("У вас уже предельное число записей.")).to_be_visible()
+        expect(page.get_by_text("вас уже предельное число записей.")).to_be_visible()

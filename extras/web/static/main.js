@@ -4,10 +4,8 @@ import { Refusal, request } from "./api.js";
 import { $, $$, announce, clear, onSubmit, say } from "./dom.js";
 import { link, readLink, renameSession } from "./link.js";
 import * as session from "./session.js";
-import { has, language, switchLanguage, t, translate } from "./words.js";
+import { has, language, switchLanguage, t } from "./words.js";
 
-document.documentElement.lang = language;
-translate(document);
 for (const button of $$(".language")) {
   button.textContent = t("otherLanguage");
   button.lang = language === "en" ? "ru" : "en";
