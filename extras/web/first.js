@@ -1,3 +1,4 @@
-// Before anything is painted: who is logged in does not see the log-in form first. The names are those of `session.js`.
-const place = `posts ${location.pathname}`;
-if (sessionStorage.getItem(place) ?? localStorage.getItem(place)) document.documentElement.dataset.view = "desk";
+// Before anything is painted: who is logged in, and comes by no link of a mail, does not see the log-in form first.
+const place = `posts ${location.pathname}`; // the name of session.js
+const session = sessionStorage.getItem(place) ?? localStorage.getItem(place);
+if (session && !location.hash) document.documentElement.dataset.view = "desk";

@@ -1,8 +1,10 @@
-/** The account: a new password, the sessions, a download of all data, the end. */
+/** The account: a handle, a new email or password, the sessions, a download of all data, the end. */
 
 import { Refusal, request } from "./api.js";
-import { $, $$, clone, onSubmit, say } from "./dom.js";
-import { begin, current } from "./session.js";
+import { $, $$, clone, confirm, onSubmit, say } from "./dom.js";
+import { setHandle } from "./place.js";
+import { refresh } from "./posts.js";
+import { begin, changed, current } from "./session.js";
 import { ago, exactly, has, t } from "./words.js";
 
 $("settings").onclick = () => {
@@ -16,14 +18,14 @@ $("settings").onclick = () => {
 };
 
 /** As `onSubmit`; what it answers is said in the form, until something is typed there. */
-export function onChange(form, work, causes) {
+function onChange(form, work, causes) {
   const done = form.querySelector(".done");
   form.addEventListener("input", () => say(done, ""));
   onSubmit(form, async (...args) => say(done, await work(...args)), causes);
 }
 
 /** Do it, and say beside its cause what is refused. */
-export async function attempt(error, work) {
+async function attempt(error, work) {
   say(error, "");
   try {
     await work();
@@ -96,6 +98,50 @@ onChange(
   },
   { 403: "password", 409: "new_email" },
 );
+
+// The handle, under which posts are public, and the name above them
+
+const profile = $("profile");
+const { handle, name } = profile.elements;
+
+function show(data) {
+  setHandle(data.handle);
+  [handle.value, name.value] = [data.handle ?? "", data.name ?? ""];
+}
+
+/** Ask the server for them. What cannot be learned now changes nothing, nor what is being typed. */
+export async function loadProfile() {
+  if (!has("profile")) return;
+  const answer = await request("GET", "profile").catch(() => undefined);
+  if (answer && $("account").open) setHandle(answer.data.handle);
+  else if (answer) show(answer.data);
+}
+
+/** @param {object} change */
+async function save(change) {
+  const { data } = await request("PUT", "profile", change);
+  show(data);
+  changed();
+  refresh();
+}
+
+onChange(
+  profile,
+  async () => {
+    await save({ handle: handle.value.trim().replace(/^@/, ""), name: name.value });
+    return t("saidProfile");
+  },
+  { 409: "handle" },
+);
+
+$("release").onclick = async () => {
+  if (!(await confirm(t("releaseAsk"), t("release")))) return;
+  attempt(profile.querySelector('[data-error=""]'), async () => {
+    await save({ handle: null });
+    say(profile.querySelector(".done"), t("released"));
+    handle.focus();
+  });
+};
 
 /** `leave(message)` is called when the account is no more. */
 export function onEnd(leave) {

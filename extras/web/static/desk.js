@@ -1,12 +1,11 @@
 /** The desk: what is written is sent, and the way out. */
 
-import { onEnd } from "./account.js";
+import { loadProfile, onEnd } from "./account.js";
 import { insist, isUnknown, keyed, request } from "./api.js";
 import { composer } from "./composer.js";
 import { $, announce, confirm, say } from "./dom.js";
 import { setHandle } from "./place.js";
 import * as posts from "./posts.js";
-import { loadProfile } from "./profile.js";
 import * as session from "./session.js";
 import { empty, resume } from "./trash.js";
 import { t } from "./words.js";

@@ -2,7 +2,6 @@
 
 import { Refusal, request } from "./api.js";
 import { $, $$, announce, clear, onSubmit, say } from "./dom.js";
-import { link, readLink, renameSession } from "./link.js";
 import * as session from "./session.js";
 import { has, language, switchLanguage, t } from "./words.js";
 
@@ -14,6 +13,30 @@ for (const button of $$(".language")) {
 
 const desk = import("./desk.js");
 desk.catch(() => say($("list-error"), t("lost")));
+
+/** What a link from a mail is for. Its token is in the page's memory, and nowhere else. */
+const link = { kind: "", token: "" };
+
+/** Take a link's token out of the address; whether there was one. */
+function readLink() {
+  const [, kind, token] = location.hash.match(/^#(reset|verify|change)=([\w-]+)$/) ?? [];
+  if (!token || !has("verifyEmail")) return false;
+  history.replaceState(null, "", location.pathname + location.search);
+  Object.assign(link, { kind, token });
+  return true;
+}
+
+/** The account has the email that was asked for here, if it was: what this browser keeps for it goes along. */
+function renameSession() {
+  const who = session.current();
+  if (!who?.moving) return;
+  for (const [key, value] of Object.entries(localStorage)) {
+    if (!key.startsWith(session.NAME) || !key.split(" ").includes(who.email)) continue;
+    localStorage.removeItem(key);
+    localStorage.setItem(key.replace(` ${who.email}`, ` ${who.moving}`), value);
+  }
+  session.begin({ ...who, email: who.moving, moving: undefined });
+}
 
 let first = true; // what was typed before the page was ready stays
 
