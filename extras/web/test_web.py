@@ -445,7 +445,7 @@ def test_refusals_of_sign_up_and_log_in_stand_beside_their_fields(
         (503, "The database broke off while it saved this.", "Check whether it is there before you send it again."),
         (502, None, "The server cannot be reached. Try again in 15 minutes."),
         (500, "Something went wrong. It was logged.", "Something went wrong. It was logged."),
-        (403, "You have 3 posts, and no more than 3 are allowed.", "no more than 3 are allowed."),
+        (403, "You have 3 posts, and no more than 3 are allowed.", "You have as many posts as you may."),
     ],
 )
 def test_each_other_refusal_is_said_once_in_words_and_the_text_stays(
@@ -810,7 +810,7 @@ def test_what_loads_when_an_extra_comes_after_it_is_offered_too(new_page: NewPag
 
 def test_where_posts_can_be_public_the_words_say_publish(new_page: NewPage) -> None:
     with new_database() as url, serve(url, EXTRAS="web,public") as server:
-        server.account("public@example.com")
+        server.put("/profile", json={"handle": "ada"}, headers=server.account("public@example.com"))
         page = new_page(server)
         expect(page.get_by_text("until you publish it")).to_be_visible()
         log_in(page, "public@example.com")
