@@ -107,8 +107,9 @@ def read_store() -> Storage:
 def setup(app: FastAPI) -> None:
     store = Store(read_store(), {name: read_rate(name) for name in DEFAULTS})
     posts, size = read_quota("LIMITS_POSTS"), read_quota("LIMITS_BYTES")
-    # Around `fast` and inside the others, whatever their order: they see what is refused here.
-    models.hooks.layers.insert(2, lambda stack: Limits(stack, store))
+    # Around `fast` and `public` and inside the others, whatever their order: they see what is refused here.
+    inner = sum(layer.__module__ in {"extras.fast", "extras.public"} for layer in models.hooks.layers)
+    models.hooks.layers.insert(inner, lambda stack: Limits(stack, store))
     models.hooks.on_account.append(count_account(store))
     if posts or size:
         models.hooks.on_post.append(check_quota(posts, size))

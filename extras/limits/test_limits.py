@@ -405,8 +405,9 @@ def test_refresh_tokens_are_traded_as_often_as_logins_are_allowed(url: str) -> N
         assert "429" in server.get("/openapi.json").json()["paths"]["/refreshToken"]["post"]["responses"]
 
 
-def test_the_log_says_who_was_refused_where_and_by_which_limit(url: str) -> None:
-    with serve(url, EXTRAS="limits,logs", LIMITS_LOGIN="1/day", LIMITS_REQUESTS="1/day") as server:
+@pytest.mark.parametrize("extras", ["limits,logs", "logs,fast,limits", "logs,limits,fast"])
+def test_the_log_says_who_was_refused_where_and_by_which_limit(url: str, extras: str) -> None:
+    with serve(url, EXTRAS=extras, LIMITS_LOGIN="1/day", LIMITS_REQUESTS="1/day") as server:
         headers = server.account()
         for _ in range(2):
             server.get("/getPosts", headers=headers)

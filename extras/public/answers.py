@@ -2,13 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import formatdate, parsedate_to_datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from cachetools import TTLCache
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 
 import app as core
 import models
@@ -49,10 +51,11 @@ def page_of(body: str, media_type: str, owner: Owner) -> Page:
 
 def site_of(request: Request) -> Site:
     """By `PUBLIC_URL`, or as the proxy told it. It is part of the cache's key: what one host was sent no other is."""
+    if url := settings.url():
+        return Site(url, urlsplit(url).path)
     root = request.scope.get("root_path", "").rstrip("/")
-    base = settings.url() or f"{request.scope['scheme']}://{request.headers.get('Host', '')}{root}"
-    match = re.fullmatch(settings.ADDRESS, base, re.ASCII)
-    return Site(base, match[2]) if match else Site(root, root)
+    host = f"{request.scope['scheme']}://{request.headers.get('Host', '')}"
+    return Site(host + root if re.fullmatch(settings.HOST, host, re.ASCII) else root, root)
 
 
 Load = Callable[..., Awaitable[Page | None]]  # of the handle, its owner, the site and what else was asked for
@@ -85,7 +88,19 @@ def respond(page: Page, request: Request) -> Response:
     headers = headers_of(page.etag, page.version)
     if is_unchanged(request, headers):
         return Response(None, 304, headers)
-    return Response(page.body, 200, headers, page.media_type)
+    return answer(page.body, headers, page.media_type)
+
+
+def answer(body: bytes, headers: dict[str, str], media_type: str) -> Response:
+    """What is long in pieces, or a client that takes none of it would hold it as long as it likes."""
+    if len(body) <= core.PIECE:
+        return Response(body, 200, headers, media_type)
+    return StreamingResponse(in_pieces(body), 200, headers | {"Content-Length": str(len(body))}, media_type)
+
+
+async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), core.PIECE):
+        yield body[start : start + core.PIECE]
 
 
 def is_unchanged(request: Request, headers: dict[str, str]) -> bool:
@@ -96,5 +111,5 @@ def is_unchanged(request: Request, headers: dict[str, str]) -> bool:
     try:
         since = parsedate_to_datetime(request.headers["If-Modified-Since"])
         return parsedate_to_datetime(headers["Last-Modified"]) <= since
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return False

@@ -16,7 +16,6 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 LEAST, EACH = 0.1, 5e-6  # seconds of the processor that a text may take, and for each of its characters
-KILLED = 2  # seconds after which the system ends what cannot be broken off
 MEMORY = 2**29  # bytes
 GROWTH, FREE = 20, 2**12  # times as long the HTML may be, and characters more
 
@@ -34,6 +33,10 @@ cleaner = nh3.Cleaner(
     },
     url_schemes={"http", "https", "mailto"},
 )
+
+
+class TookTooLong(BaseException):
+    """No Exception, as markdown-it drops those that come up while it looks at a link."""
 
 
 def lower_headings(tokens: Sequence[Token]) -> None:
@@ -54,19 +57,17 @@ def render(text: str) -> str | None:
 def render_in_time(text: str) -> str | None:
     """None, too, for what takes too long or fails, whatever it is."""
     html = None
-    signal.setitimer(signal.ITIMER_REAL, KILLED)
-    with suppress(Exception):
+    with suppress(Exception, TookTooLong):
         try:
             signal.setitimer(signal.ITIMER_PROF, LEAST + EACH * len(text))
             html = render(text)
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
-    signal.setitimer(signal.ITIMER_REAL, 0)
     return html
 
 
 def break_off(*_: object) -> None:
-    raise TimeoutError
+    raise TookTooLong
 
 
 def main() -> None:

@@ -91,11 +91,11 @@ def read_newest(owner: Owner) -> tuple[Person, list[Entry]]:
 
 async def load_atom(handle: str, owner: Owner, site: Site) -> Page:
     person, entries = await read(read_newest, owner)
-    shown = await render_all(entries)
+    shown = await render_all(entries, owner.user_id)
     return await read(lambda: page_of(show_atom(handle, owner, site, person, shown), ATOM, owner))
 
 
 async def load_json(handle: str, owner: Owner, site: Site) -> Page:
     person, entries = await read(read_newest, owner)
-    shown = await render_all(entries)
+    shown = await render_all(entries, owner.user_id)
     return await read(lambda: page_of(show_json(handle, site, person, shown), JSON, owner))

@@ -1,11 +1,15 @@
 """The HTML of a post's Markdown, from a child process that each worker has; what takes too long stays plain text."""
 
+import asyncio
 import json
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from hashlib import sha256
 from html import escape
+from threading import Timer
 
 from cachetools import TTLCache
 
@@ -21,12 +25,21 @@ renderers = ThreadPoolExecutor(1, "markdown")
 children: list["subprocess.Popen[bytes]"] = []  # one at most
 
 
+def start() -> "subprocess.Popen[bytes]":
+    try:
+        command = [sys.executable, "-P", child.__file__]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+    except OSError as error:  # there are too many processes or open files
+        raise models.Unavailable(f"no Markdown can be rendered: {models.reason(error)}") from None
+
+
 def ask(text: str) -> str | None:
     """What the child answers; None if it has died of the text."""
     if not children or children[0].poll() is not None:
-        command = [sys.executable, "-P", child.__file__]
-        children[:] = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)]  # noqa: S603
+        children[:] = [start()]
     (process,) = children
+    watch = Timer(models.DEADLINE, process.kill)  # it may be stopped, or where Python breaks nothing off
+    watch.start()
     try:
         process.stdin.write(json.dumps(text).encode() + b"\n")  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
@@ -35,17 +48,21 @@ def ask(text: str) -> str | None:
         process.kill()
         process.wait()
         return None
+    finally:
+        watch.cancel()
     return html
 
 
-async def render(text: str) -> str | None:
-    """Safe HTML; None for what can only be shown as it is."""
+async def render(text: str, user_id: int) -> str | None:
+    """Safe HTML; None for what can only be shown as it is. One text of an account at a time has a turn."""
     if len(text) > LONGEST:
         return None
     key = sha256(text.encode()).digest()
-    if key in rendered:
+    with suppress(KeyError):  # asked whether it is there, it could expire before it is got
         return rendered[key]
-    html = rendered[key] = await models.in_thread(renderers, models.DEADLINE, ask, text)
+    deadline = time.monotonic() + models.DEADLINE
+    async with models.locks.setdefault(("markdown", user_id), asyncio.Lock()):
+        html = rendered[key] = await models.in_thread(renderers, deadline - time.monotonic(), ask, text)
     return html
 
 

@@ -103,8 +103,8 @@ def show_list(
     return fill(site, title, head_of(site, handle, path, title, f"Posts by {name}", "profile"), body)
 
 
-async def render_all(entries: Sequence[Entry]) -> list[tuple[Entry, str | None]]:
-    return [(entry, await render(entry.text)) for entry in entries]
+async def render_all(entries: Sequence[Entry], user_id: int) -> list[tuple[Entry, str | None]]:
+    return [(entry, await render(entry.text, user_id)) for entry in entries]
 
 
 def links_around(root: str, user_id: int, before: int | None, ids: list[int]) -> str:
@@ -127,7 +127,7 @@ def read_list(owner: Owner, root: str, before: int | None) -> tuple[str, list[En
 
 async def load_list(handle: str, owner: Owner, site: Site, before: int | None) -> Page:
     name, entries, around = await read(read_list, owner, f"{escape(site.root)}/@{handle}", before)
-    shown = await render_all(entries)
+    shown = await render_all(entries, owner.user_id)
     return await read(
         lambda: page_of(show_list(handle, name or f"@{handle}", site, before, shown, around), HTML, owner)
     )
@@ -152,7 +152,7 @@ async def load_post(handle: str, owner: Owner, site: Site, post_id: int) -> Page
     if not post:
         return None
     entry = Entry(post.id, post.text, True, post.created_at, post.updated_at)
-    rendered = await render(entry.text)
+    rendered = await render(entry.text, owner.user_id)
     name = (await read(find_person, owner.user_id)).name or f"@{handle}"
     return await read(lambda: page_of(show_one(handle, name, site, entry, rendered), HTML, owner))
 

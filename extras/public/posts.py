@@ -45,7 +45,7 @@ OWNERS = (
 
 def find_owner(handle: str) -> Owner | None:
     rows = models.fetch(OWNERS.params(handles=[handle]))
-    return Owner(*rows[0][1:]) if rows else None
+    return Owner(*rows[0][1:]) if rows and rows[0].handle == handle else None  # for MySQL "ada " is "ada"
 
 
 def find_person(user_id: int) -> Person:
@@ -62,10 +62,10 @@ def ids_of(user_id: int, limit: int, *where: sa.ColumnElement[bool], oldest: boo
 
 
 def find_excerpts(ids: Sequence[int]) -> list[Entry]:
-    """Of these posts, newest first."""
+    """Of these posts, newest first; not of one that has become a draft since its id was found."""
     start = sa.func.substr(sa.cast(Post.text, sa.LargeBinary), 1, EXCERPT).label("start")
     columns = Post.id, start, Post.size, Post.created_at, Post.updated_at
-    rows = models.fetch(select(*columns).where(Post.id.in_(ids)).order_by(Post.id.desc()))
+    rows = models.fetch(select(*columns).where(Post.id.in_(ids), Post.status == "published").order_by(Post.id.desc()))
     return [
         Entry(row.id, row.start.decode(errors="ignore"), row.size <= EXCERPT, row.created_at, row.updated_at)
         for row in rows

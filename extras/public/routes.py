@@ -14,7 +14,7 @@ import schemas
 from models import hooks, read
 
 from . import settings
-from .answers import Load, Page, find_page, headers_of, is_unchanged, respond, site_of
+from .answers import Load, Page, answer, find_page, headers_of, is_unchanged, respond, site_of
 from .clearing import lifespan
 from .feeds import load_atom, load_json
 from .pages import HTML, load_list, load_post, load_raw, missing
@@ -111,4 +111,4 @@ async def public_posts(
     posts, older = await read(core.page_of_posts, *owner, "published", query.limit, query.before)
     if older:
         headers["Link"] = f'<?{request.url.include_query_params(before=older).query}>; rel="next"'
-    return Response(posts, 200, headers, "application/json")
+    return answer(posts, headers, "application/json")

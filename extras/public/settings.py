@@ -6,14 +6,14 @@ from functools import cache
 
 import models
 
-ADDRESS = r"(https?://[\w.-]+(?::[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?)((?:/[\w.~-]+)*)/?"
+HOST = r"https?://([\w.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?"  # short, as it stands in the cache's keys
 
 
 @cache
 def url() -> str:
     """`PUBLIC_URL` without a slash at its end; "" if it is unset."""
     value = os.environ.get("PUBLIC_URL") or ""
-    if value and not re.fullmatch(ADDRESS, value, re.ASCII):
+    if value and not re.fullmatch(HOST + r"(/[\w.~-]+)*/?", value, re.ASCII):
         models.stop("PUBLIC_URL is where people reach the service: https://HOST or https://HOST/PATH.")
     return value.rstrip("/")
 

@@ -42,15 +42,15 @@ class Shortcut:
         if not match or NOT_OURS & dict(scope["headers"]).keys():
             return await self.stack(scope, receive, send)
         request = Request(scope)
+        load, args, template = asked(match[2])
+        scope["route"] = self.routes[template]
         try:
             owner = await look_up(match[1])
         except Exception as error:
             return await refuse(self.app, error, scope, receive, send)
-        load, args, template = asked(match[2])
         page = pages.get((load, match[1], owner, site_of(request), *args))
         if not page:
             return await self.stack(scope, receive, send)
-        scope["route"] = self.routes[template]
         await respond(page, request)(scope, receive, send)
 
 

@@ -1,8 +1,11 @@
 """Hostile Markdown: it runs nothing, takes no longer than it may, and holds nobody else up."""
 
+import os
 import re
+import resource
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from test_app import Server, add, new_database, serve
+from test_app import ROOT, Server, add, new_database, serve
 
 pytest.importorskip("markdown_it")
 pytest.importorskip("nh3")
@@ -103,6 +106,39 @@ def test_what_looks_bad_and_is_not_is_shown_as_markdown(server: Server, mallory:
     assert html.count("<blockquote>") + html.count("<ul>") < 2000
 
 
+def run(code: str, sent: str = "") -> str:
+    """What the program says."""
+    command, variables = [sys.executable, "-c", code], os.environ | {"DATABASE_URL": "sqlite://"}
+    return subprocess.check_output(command, cwd=ROOT, env=variables, input=sent, text=True, timeout=60)
+
+
+def test_what_takes_too_long_is_broken_off_where_markdown_it_drops_exceptions_too() -> None:
+    code = """
+from extras.public import child
+def drop(text):
+    with child.suppress(Exception):
+        while True:
+            pass
+    return text
+child.render = drop
+child.main()
+"""
+    assert run(code, '"text"\n') == "null\n"
+
+
+def test_a_text_may_expire_in_the_cache_at_any_moment() -> None:
+    code = """
+import asyncio, itertools
+from extras.public import markdown
+for ttl in range(10):
+    ticks = itertools.count()
+    markdown.rendered = markdown.TTLCache(100, ttl, lambda: next(ticks))
+    for _ in range(2):
+        assert asyncio.run(markdown.render("*a*", 1)) == "<p><em>a</em></p>\\n"
+"""
+    run(code)
+
+
 def test_others_are_answered_while_a_hostile_post_is_tried_and_it_is_tried_once(
     server: Server, mallory: dict[str, str]
 ) -> None:
@@ -121,10 +157,40 @@ def test_others_are_answered_while_a_hostile_post_is_tried_and_it_is_tried_once(
     assert time.monotonic() - began < 5 * took
 
 
+def test_many_posts_of_one_account_at_once_hold_up_no_other() -> None:
+    code = """
+import asyncio
+from extras.public import markdown
+markdown.ask = lambda text: print(text, end=" ")
+async def run():
+    await asyncio.gather(*(markdown.render(f"hers{i}", 1) for i in range(3)), markdown.render("his", 2))
+asyncio.run(run())
+"""
+    assert run(code) == "hers0 his hers1 hers2 "
+
+
 def test_a_child_that_was_killed_is_followed_by_another(server: Server, mallory: dict[str, str]) -> None:
     assert shown(server, mallory, "*one*") == "<p><em>one</em></p>\n"
     assert subprocess.run(["pkill", "-KILL", "-P", str(server.process.pid)]).returncode == 0
     assert shown(server, mallory, "*two*") == "<p><em>two</em></p>\n"
+
+
+def test_a_child_that_is_stopped_is_ended_and_followed_by_another(server: Server, mallory: dict[str, str]) -> None:
+    assert shown(server, mallory, "*three*") == "<p><em>three</em></p>\n"
+    assert subprocess.run(["pkill", "-STOP", "-P", str(server.process.pid)]).returncode == 0
+    assert shown(server, mallory, "*four*") == '<pre class="plain">*four*</pre>'
+    assert shown(server, mallory, "*five*") == "<p><em>five</em></p>\n"
+
+
+def test_where_no_child_can_be_started_it_is_503_until_one_can(server: Server, mallory: dict[str, str]) -> None:
+    path, pid = f"/@mallory/{add(server, mallory, '*six*')}", server.process.pid
+    assert shown(server, mallory, "*seven*") == "<p><em>seven</em></p>\n"
+    assert subprocess.run(["pkill", "-KILL", "-P", str(pid)]).returncode == 0
+    files = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, files[1]))  # it has more than these
+    assert server.get(path).status_code == 503
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, files)
+    assert "<em>six</em>" in server.get(path).text
 
 
 # In a browser

@@ -1,6 +1,9 @@
 """What others see of an account, and what they never do."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -14,7 +17,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from test_app import PASSWORD, Server, add, new_database, serve, wait_until
+from test_app import PASSWORD, ROOT, Server, add, new_database, serve, wait_until
 
 for package in ("markdown_it", "nh3"):
     pytest.importorskip(package)
@@ -283,6 +286,7 @@ def test_what_is_not_there_is_the_same_page_whyever(either: Server, ada: dict[st
     either.delete(f"/deletePost/{gone}", headers=ada)
     absent = [f"{path}/{each}" for each in (draft, gone, others, 2**62, 0, "07", "x", 2**70, "%D9%A7")]
     absent += [NOBODY, f"{NOBODY}/1", f"{NOBODY}/feed.atom", "/@%00", "/@a", f"{path}?before=x", f"{path}/{draft}?raw"]
+    absent += [f"{path}%20", f"{path}%20/feed.atom"]
     answers = [either.get(each) for each in absent]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.content for answer in answers}) == 1
@@ -332,6 +336,25 @@ def test_pages_answer_head_and_send_a_strict_policy(either: Server, ada: dict[st
         assert got.headers["Cache-Control"] == "public, max-age=0, must-revalidate"
 
 
+def test_a_long_page_is_sent_in_pieces_so_that_who_takes_none_is_given_up(server: Server, ada: dict[str, str]) -> None:
+    code = """
+import asyncio, app
+from extras.public import answers
+async def send(message):
+    print(len(message.get("body", b"")), end=" ")
+page = answers.Page(b"x" * 2 * app.PIECE, "text/plain", "", 0)
+scope = {"type": "http", "method": "GET", "headers": [], "asgi": {"spec_version": "2.4"}}
+asyncio.run(answers.respond(page, answers.Request(scope))(scope, None, send))
+"""
+    variables = os.environ | {"DATABASE_URL": "sqlite://", "EXTRAS": ""}
+    sizes = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=variables, text=True)
+    assert sizes.split() == ["0", "65536", "65536", "0"]
+    path = f"{publish(server, ada)}/{add(server, ada, 'x' * 200_000)}"
+    for _ in range(2):  # the second from the cache
+        assert "x" * 200_000 in page(server, path)
+    assert server.head(path).headers["Content-Length"] == server.get(path).headers["Content-Length"]
+
+
 # What is cached is never old
 
 
@@ -361,6 +384,16 @@ def test_each_write_shows_at_the_very_next_request_on_every_worker(url: str) -> 
         assert {server.get(each).status_code for each in paths for server in (one, other)} == {404}
 
 
+def test_a_post_that_becomes_a_draft_while_a_list_is_read_is_not_in_it(
+    server: Server, url: str, ada: dict[str, str]
+) -> None:
+    posts = [add(server, ada, "for all"), add(server, ada, "for me")]
+    edit(server, ada, posts[1], status="draft")
+    code = f"from extras.public.posts import find_excerpts; print([each.text for each in find_excerpts({posts})])"
+    command, variables = [sys.executable, "-c", code], os.environ | {"DATABASE_URL": url}
+    assert subprocess.check_output(command, cwd=ROOT, env=variables, text=True) == "['for all']\n"
+
+
 def test_what_is_unchanged_is_304_by_its_tag_and_by_its_date(either: Server, url: str, ada: dict[str, str]) -> None:
     post_id, path = add(either, ada, "hello"), publish(either, ada)
     paths = [path, f"{path}/{post_id}", f"{path}/{post_id}?raw", f"{path}/feed.atom", f"{path}/feed.json"]
@@ -381,6 +414,7 @@ def test_what_is_unchanged_is_304_by_its_tag_and_by_its_date(either: Server, url
         for others in (
             {"If-Modified-Since": "Thu, 01 Jan 2026 00:00:00 GMT"},
             {"If-Modified-Since": "nonsense"},
+            {"If-Modified-Since": f"Thu, 01 Jan 2026 00:00:00 +{9**20}"},
             {"If-Modified-Since": date, "If-None-Match": '"x"'},
         ):
             assert either.get(each, headers=others).status_code == 200
@@ -396,14 +430,18 @@ def owner_of(url: str, path: str) -> int:
 # Links
 
 
+NO_HOSTS = [('"><x>', ""), ("a.example/b", ""), ("a" * 254, "")]  # a path of the client's would be in all links
+
+
 def test_what_one_host_was_sent_no_other_is(either: Server, ada: dict[str, str]) -> None:
     path = publish(either, ada)
-    for host, link in (("evil.example", "http://evil.example"), ("a.example:81", "http://a.example:81"), ('"><x>', "")):
+    for host, link in (("evil.example", "http://evil.example"), ("a.example:81", "http://a.example:81"), *NO_HOSTS):
         for each in (path, f"{path}/feed.json"):
             text = page(either, each, Host=host)
             assert ("evil.example" in text) == (host == "evil.example")
             assert "><x>" not in text
         assert f'<link rel="canonical" href="{link}{path}">' in page(either, path, Host=host)
+        assert '<link rel="stylesheet" href="/public/style.css">' in either.get(NOBODY, headers={"Host": host}).text
     assert f'<link rel="canonical" href="{str(either.base_url).rstrip("/")}{path}">' in page(either, path)
 
 
@@ -590,6 +628,15 @@ def test_metrics_count_by_template_what_the_cache_answers_too(url: str, tmp_path
         for route in ("/@{handle}", "/@{handle}/{postID}", "/@{handle}/feed.atom"):
             assert f'posts_requests_total{{method="GET",route="{route}",status="200"}} 2.0' in text
         assert path not in text
+
+
+def test_metrics_know_the_template_of_what_the_database_cannot_answer_too(tmp_path: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    folder = str(tmp_path)
+    with new_database() as url, serve(url, EXTRAS="fast,public,metrics", PROMETHEUS_MULTIPROC_DIR=folder) as server:
+        query(url, "ALTER TABLE public_handles RENAME TO away")
+        assert server.get(NOBODY).status_code == 503
+        assert 'route="/@{handle}",status="503"} 1.0' in server.get("/metrics").text
 
 
 def test_a_hit_asks_the_database_for_the_handle_alone() -> None:

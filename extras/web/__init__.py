@@ -16,7 +16,7 @@ browser's languages, with a switch, whose choice a cookie keeps. There are no se
 `/web/`, a path that is the extra's own by its name; their addresses are relative, so behind `--root-path /prefix` the
 page is at `/prefix/`.
 
-**It is painted in one round trip**: the page comes with its style, its texts and the three lines that tell whether
+**It is painted in one round trip**: the page comes with its style, its texts and the few lines that tell whether
 somebody is logged in; the scripts come meanwhile. At 200 kB/s and 1.5 s a round trip, the log-in form is there after
 1.7 s, and works after 3.3 s.
 
@@ -25,7 +25,7 @@ cookie that scripts cannot read is no choice, and nothing is sent that another s
 outlives a reload, is on no disk for longer than the tab, and is gone when the tab closes, at log-out and at the first
 401. A new tab asks the open ones for it (`BroadcastChannel`, same origin only), so people log in once and log out
 everywhere. No script from elsewhere can run to read it: the policy above allows only this server's own files, and in
-the page itself those three lines, by their digest; no `eval`, and everything that people wrote is put on the page as
+the page itself those lines, by their digest; no `eval`, and everything that people wrote is put on the page as
 text. FastAPI's /docs and /redoc, whose scripts come from a CDN, are off: `offline_docs` brings its own.
 
 **"Keep me logged in"** puts it into `localStorage` instead, on the disk of this browser: until log-out, and for as long
@@ -34,7 +34,8 @@ beside it, and is traded for a new pair at the first 401, by one tab for all: so
 `ACCOUNT_REFRESH_TTL`, 30 days. Not for a computer that others use.
 
 **What is typed is kept** in `localStorage`, by account, with each key pressed, until it is sent or discarded, so a
-reload, a lost network or an expired token loses none of it. Logging out asks before it discards it. With `idempotency`
+reload, a lost network or an expired token loses none of it. Logging out asks before it discards it. A browser that is
+full, or forbids storage, is no obstacle to all else: the page says that a reload would lose the text. With `idempotency`
 each new text gets a key when it is first sent, which is kept with it: after a lost answer, a 502, 503 or 504 the page
 sends it again, three times with growing pauses, and says so. Without the extra it reloads the list and says to look.
 

@@ -760,9 +760,6 @@ def test_two_tabs_are_one_session(new_page: NewPage, ada: tuple[str, dict[str, s
     assert one.evaluate("sessionStorage.length") == 0
 
 
-# Everybody
-
-
 # The first moments
 
 
@@ -1153,6 +1150,183 @@ def test_who_is_logged_out_elsewhere_is_told_the_truth(new_page: NewPage, ada: t
     expect(one.get_by_role("alert").filter(has_text="You are logged out.")).to_be_visible()
     expect(one.get_by_text("what you typed is kept")).to_be_hidden()
     assert one.evaluate("localStorage.length") == 0
+
+
+# What was tried to break it
+
+
+def test_a_post_that_is_deleted_again_has_its_eight_seconds_again(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
+) -> None:
+    add(server, ada[1], "A post")
+    page = new_page()
+    page.clock.install()
+    page.reload()
+    log_in(page, ada[0])
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if "deletePost" in request.url else None)
+    button(page, "Delete").click()
+    page.clock.run_for(5000)
+    button(page, "Undo").click()
+    button(page, "Delete").click()
+    page.clock.run_for(7000)
+    page.evaluate("fetch('web/icon.svg').then(() => 0)")
+    assert sent == []
+    expect(button(page, "Undo")).to_be_visible()
+    with page.expect_response("**/deletePost/*"):
+        page.clock.run_for(1000)
+
+
+def test_undo_is_still_there_when_another_filter_was_looked_at(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
+) -> None:
+    add(server, ada[1], "A post")
+    page = new_page()
+    page.clock.install()
+    page.reload()
+    log_in(page, ada[0])
+    button(page, "Delete").click()
+    button(page, "Drafts").click()
+    expect(page.get_by_text("Nothing here.")).to_be_visible()
+    button(page, "All").click()
+    button(page, "Undo").click()
+    expect(page.get_by_role("article")).to_be_focused()
+    page.clock.run_for(10_000)
+    assert count_posts(server, ada[1]) == 1
+
+
+def test_a_double_click_deletes_one_post(new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]) -> None:
+    add(server, ada[1], "Three", "Two", "One\nof three\nlines")
+    page = new_page(viewport={"width": 1280, "height": 800})
+    log_in(page, ada[0])
+    box = button(page, "Delete").first.bounding_box()
+    page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.8)
+    expect(button(page, "Undo")).to_have_count(1)
+    assert texts(page) == ["Two", "Three"]
+
+
+def test_a_new_post_is_listed_though_older_ones_are_asked_for_meanwhile(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
+) -> None:
+    add(server, ada[1], *map(str, range(60)))
+    page = new_page()
+    log_in(page, ada[0])
+    expect(page.locator("#count")).to_have_text("50 shown, there are more")
+    write_box(page).fill("New")
+    with held(page, "**/getPosts?limit=50"):
+        with page.expect_request("**/getPosts?limit=50"):
+            save(page)
+        page.locator("#more").click()
+    expect(page.get_by_role("article")).to_have_count(61)
+    assert texts(page)[:2] == ["New", "59"]
+
+
+def test_what_waits_for_the_network_is_neither_sent_nor_kept_after_logging_out(
+    new_page: NewPage, ada: tuple[str, dict[str, str]]
+) -> None:
+    page = new_page()
+    log_in(page, ada[0])
+    expect(page.get_by_text("Nothing here yet.")).to_be_visible()
+    page.context.set_offline(True)
+    write_box(page).fill("Mine alone")
+    save(page)
+    expect(page.get_by_text("This is sent as soon as you are online.")).to_be_visible()
+    button(page, "Log out").click()
+    button(page, "Discard and log out").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if "addPost" in request.url else None)
+    page.context.set_offline(False)
+    expect(page.get_by_text("You are offline.")).to_be_hidden()
+    page.evaluate("new Promise(done => setTimeout(done))")
+    assert page.evaluate("localStorage.length") == 0
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("See https://e.org/wiki/Post_(mail), then", "https://e.org/wiki/Post_(mail)"),
+        ("(https://e.org/a_(b))", "https://e.org/a_(b)"),
+        ("[here](https://e.org/x)", "https://e.org/x"),
+        ("见 https://例子.org/路。", "https://例子.org/路"),
+        ("«https://пример.рф/путь?я#и».", "https://пример.рф/путь?я#и"),
+        ("https://e.org/?q=a'b&c=[1]...", "https://e.org/?q=a'b&c=[1"),
+        ("HTTPS://... https://:80 https://e.org/\u202etxt", "https://e.org/\u202etxt"),
+    ],
+)
+def test_a_link_ends_where_a_reader_ends_it(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]], text: str, link: str
+) -> None:
+    add(server, ada[1], text)
+    page = new_page()
+    log_in(page, ada[0])
+    expect(page.locator(".text a")).to_have_text([link])
+    assert texts(page) == [text]
+
+
+@with_others
+def test_marks_are_right_beside_letters_that_have_two_forms(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
+) -> None:
+    add(server, ada[1], "e\u0301 \ufb01 and wanted", "\u1112\u1161\u11ab wanted", "n\u0303o\u0308ch \u0130 WANTED")
+    page = new_page()
+    log_in(page, ada[0])
+    page.get_by_role("searchbox").fill("wanted")
+    expect(page.locator("mark")).to_have_text(["WANTED", "wanted", "wanted"])
+    page.get_by_role("searchbox").fill("\ud55c")
+    expect(page.locator("mark")).to_have_text(["\u1112\u1161\u11ab"])
+
+
+FORBIDDEN = """for (const name of ["localStorage", "sessionStorage"]) {
+    Object.defineProperty(window, name, { get() { throw new DOMException("", "SecurityError"); } });
+}
+delete window.BroadcastChannel;
+delete navigator.locks;"""
+FULL = """Storage.prototype.setItem = () => { throw new DOMException("", "QuotaExceededError"); };"""
+
+
+@pytest.mark.parametrize("obstacle", [FORBIDDEN, FULL])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_browser_that_keeps_nothing_can_do_all_else(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]], obstacle: str, keep: bool
+) -> None:
+    page = new_page()
+    page.clock.install()
+    page.add_init_script(obstacle)
+    page.reload()
+    page.get_by_label("Keep me logged in").set_checked(keep)
+    log_in(page, ada[0])
+    write_box(page).fill("A post")
+    expect(page.get_by_text("a reload would lose it")).to_be_visible()
+    save(page)
+    button(page, "Delete").click()
+    button(page, "Undo").click()
+    expect(page.get_by_role("article")).to_be_focused()
+    button(page, "Delete").click()
+    with page.expect_response("**/deletePost/*"):
+        page.clock.run_for(8000)
+    wait_until_deleted(page, server, ada[1])
+    button(page, "Log out").click()
+    expect(page.get_by_text("You are logged out.")).to_be_visible()
+
+
+@with_others
+def test_who_stays_logged_in_is_told_of_an_answer_of_somebody_else(
+    new_page: NewPage, ada: tuple[str, dict[str, str]]
+) -> None:
+    page = new_page()
+    page.get_by_label("Keep me logged in").check()
+    log_in(page, ada[0])
+    expect(page.get_by_text("Nothing here yet.")).to_be_visible()
+    page.route("**/getPosts*", lambda route: route.fulfill(status=401, json={"detail": "Expired."}))
+    page.route("**/refreshToken", lambda route: route.fulfill(content_type="text/html", body="<h1>Hotel</h1>"))
+    page.reload()
+    expect(page.get_by_role("alert").filter(has_text="perhaps the log-in page of a network")).to_be_visible()
+    page.unroute("**/getPosts*")
+    page.unroute("**/refreshToken")
+    button(page, "Try again").click()
+    expect(page.get_by_text("Nothing here yet.")).to_be_visible()
 
 
 # The account

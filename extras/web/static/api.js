@@ -48,9 +48,12 @@ export async function request(method, path, body, more = {}, again = false) {
   }
   if (!response.ok) throw refusal(response, text);
   const next = response.headers.get("Link")?.match(/<([^>]*)>; rel="next"/)?.[1];
+  return { data: response.status === 204 ? undefined : parse(text), next: next && new URL(next, response.url).href };
+}
+
+function parse(text) {
   try {
-    const data = response.status === 204 ? undefined : JSON.parse(text);
-    return { data, next: next && new URL(next, response.url).href };
+    return JSON.parse(text);
   } catch {
     throw new Refusal(-1, t("stranger"), {}, true);
   }
@@ -67,7 +70,7 @@ async function renew() {
     const { response, text } = await send("POST", "refreshToken", { refresh_token: who.refresh }, {});
     if (response.status === 401) return adopt()?.token !== who.token;
     if (!response.ok) throw refusal(response, text);
-    const { access_token: token, refresh_token: refresh } = JSON.parse(text);
+    const { access_token: token, refresh_token: refresh } = parse(text);
     begin({ ...who, token, refresh });
     return true;
   });

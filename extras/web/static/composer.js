@@ -1,7 +1,8 @@
 /** The form for a text, new or edited: keeps what is typed until it is sent, and says when it grows too long. */
 
 import { $$, clone, confirm, onSubmit } from "./dom.js";
-import { draftKey, loadDraft, saveDraft } from "./session.js";
+import { draftKey, saveDraft } from "./session.js";
+import { browser } from "./storage.js";
 import { t, translate } from "./words.js";
 
 const LIMIT = 1_048_576; // bytes of the body on the wire
@@ -27,115 +28,94 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
   const { text } = form.elements;
   const [cancel, draft, primary] = form.querySelectorAll("button");
   const note = form.querySelector(".note");
-  const key = draftKey(post ? post.postID : "new");
-  let original = post ? post.text : ""; // as it is saved
-  let later = 0;
+  const name = (form.draft = draftKey(post?.postID ?? "new"));
+  const inform = (words) => (note.textContent = words);
   const turn = () => (text.dir = text.value.length < 5000 ? "auto" : RTL.test(text.value) ? "rtl" : "ltr");
+  text.value = post?.text ?? "";
+  let original = text.value; // as it is saved, but for CRLF, which a textarea turns into LF
 
-  /** What was typed, or what another tab keeps. */
-  function restore(kept) {
+  /** What was typed, here or in another tab. */
+  form.restore = () => {
+    const kept = browser.get(name);
     text.value = kept?.text ?? original;
-    form.version = kept ? kept.version : post?.version;
+    form.version = (kept ?? post)?.version;
     form.key = kept?.key;
     turn();
-  }
-
-  text.value = original;
-  original = text.value; // a textarea turns CRLF into LF
-  restore(loadDraft(key));
-
-  form.keep = () => {
-    clearTimeout(later);
-    later = 0;
-    if (text.value === original) form.key = undefined; // what is typed now is another text
-    try {
-      saveDraft(key, text.value === original ? "" : text.value, form.version, form.key);
-      return text.value === original ? "" : t("kept");
-    } catch {
-      return t("notKept");
-    }
   };
 
   function keep() {
-    const kept = form.keep();
+    const isNew = text.value !== original;
+    if (!isNew) form.key = undefined; // what is typed now is another text
+    const kept = saveDraft(name, isNew && text.value, form.version, form.key);
+    return isNew ? t(kept ? "kept" : "notKept") : "";
+  }
+
+  function keepAndTell() {
+    const kept = keep();
     const left = bytesLeft(text.value);
-    if (left > LIMIT / 10) note.textContent = kept;
-    else note.textContent = left < 0 ? t("over", { n: -left }) : t("left", { n: left });
+    inform(left > LIMIT / 10 ? kept : left < 0 ? t("over", { n: -left }) : t("left", { n: left }));
     note.classList.toggle("over", left < 0);
   }
 
-  form.flush = () => later && form.keep();
-  form.adopt = (event) => {
-    if (event.key !== key || document.hasFocus()) return; // what another tab typed, for one that nobody types in
-    restore(loadDraft(key, event.newValue));
-  };
-
-  form.cancel = async () => {
+  async function leave() {
     if (text.value !== original && !(await confirm(t("discard"), t("discardYes")))) return text.focus();
-    saveDraft(key, "");
+    saveDraft(name, "");
     close();
-  };
+  }
 
   text.addEventListener("input", () => {
     turn();
-    clearTimeout(later);
-    if (text.value.length < 50_000) keep();
-    else later = setTimeout(() => form.isConnected && keep(), 500); // it takes a while
+    keepAndTell();
   });
   form.addEventListener("keydown", (event) => {
     if (event.isComposing) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(primary);
     if (event.key !== "Escape" || !post) return;
     event.preventDefault(); // or it would close the question, too
-    form.cancel();
+    leave();
   });
 
-  onSubmit(
-    form,
-    async (_, button) => {
-      if (!navigator.onLine) {
-        note.textContent = t("waiting");
-        await online();
-      }
-      const status = button?.value ?? "published";
-      const sent = text.value;
-      if (!post) form.key ??= newKey();
-      const kept = form.keep();
-      note.textContent = "";
-      try {
-        const inform = (words) => (note.textContent = words);
-        await send(post && sent === original ? { status } : { text: sent, status }, sent, form.key, inform);
-      } catch (refusal) {
-        if (refusal.spent) form.key = undefined;
-        if (refusal.spent) form.keep();
-        note.textContent = refusal.status === 413 ? "" : kept; // it is said already
-        throw refusal;
-      }
-      form.key = undefined;
-      if (post) original = sent;
-      else if (text.value === sent) text.value = original; // else it was typed on meanwhile
-      keep();
-      if (!post) text.focus();
-    },
-    { 413: "text" },
-  );
+  async function submit(_, { value: status }) {
+    if (!navigator.onLine) {
+      inform(t("waiting"));
+      await online();
+      if (!form.isConnected) return; // its account has logged out
+    }
+    const sent = text.value;
+    if (!post) form.key ??= newKey();
+    const kept = keep();
+    inform("");
+    try {
+      await send(post && sent === original ? { status } : { text: sent, status }, sent, form.key, inform);
+    } catch (refusal) {
+      if (refusal.spent) form.key = undefined;
+      if (refusal.spent) keep();
+      inform(refusal.status === 413 ? "" : kept); // it is said already
+      throw refusal;
+    }
+    form.key = undefined;
+    if (post) original = sent;
+    else if (text.value === sent) text.value = original; // else it was typed on meanwhile
+    keepAndTell();
+    if (!post) text.focus();
+  }
+  onSubmit(form, submit, { 413: "text" });
 
   if (post) {
+    const isDraft = post.status === "draft";
     text.dataset.tLabel = "editing";
-    primary.dataset.t = post.status === "published" ? "saveEdit" : "save";
-    draft.dataset.t = post.status === "published" ? "toDraft" : "keepDraft";
+    primary.dataset.t = isDraft ? "save" : "saveEdit";
+    draft.dataset.t = isDraft ? "keepDraft" : "toDraft";
     translate(form);
     cancel.hidden = false;
-    cancel.onclick = form.cancel;
+    cancel.onclick = leave;
   }
-  if (bytesLeft(text.value) < LIMIT / 10) keep();
+  form.restore();
+  if (bytesLeft(text.value) < LIMIT / 10) keepAndTell();
   return form;
 }
 
-addEventListener("pagehide", () => {
-  for (const form of $$(".composer")) form.flush();
+addEventListener("storage", ({ key }) => {
+  if (document.hasFocus()) return; // people type in this tab
+  for (const form of $$(".composer")) if (form.draft === key) form.restore();
 });
-addEventListener("storage", (event) => {
-  for (const form of $$(".composer")) form.adopt(event);
-});
-

@@ -11,9 +11,9 @@ export const $$ = (selector) => [...document.querySelectorAll(selector)];
 
 /** @returns {any} a copy of the template's only element, with its texts */
 export function clone(template) {
-  const copy = /** @type {HTMLTemplateElement} */ (document.getElementById(template)).content.cloneNode(true);
+  const copy = $(template).content.cloneNode(true);
   translate(copy);
-  return /** @type {DocumentFragment} */ (copy).firstElementChild;
+  return copy.firstElementChild;
 }
 
 /** Text to show, or "" to hide the element. */
@@ -29,7 +29,7 @@ let silence = 0;
 export function announce(text) {
   clearTimeout(silence);
   $("status").textContent = text;
-  if (text) silence = setTimeout(() => ($("status").textContent = ""), 5000);
+  if (text) silence = setTimeout(announce, 5000, "");
 }
 
 /** Ask before what cannot be undone. Escape and Cancel mean no. @returns {Promise<boolean>} */
@@ -47,39 +47,31 @@ export function confirm(question, yes) {
 
 // Forms: one submission at a time, each refusal beside what caused it, until that is mended
 
-let ids = 0;
-
 /** Take back what was said of this field and of the form; of all fields, if none is named. */
 export function clear(form, name = "") {
-  for (const error of form.querySelectorAll(".error")) {
-    if (!name || ["", name].includes(error.dataset.error)) say(error, "");
-  }
-  for (const field of form.querySelectorAll("[aria-invalid]")) {
-    if (name && field.name !== name) continue;
-    field.removeAttribute("aria-invalid");
-    field.removeAttribute("aria-errormessage");
+  for (const error of form.querySelectorAll("[data-error]")) {
+    const { error: cause } = error.dataset;
+    if (name && cause && cause !== name) continue;
+    say(error, "");
+    if (cause) form.elements[cause].removeAttribute("aria-invalid");
   }
 }
 
+let ids = 0;
+
 function blame(form, name, text) {
-  const error = form.querySelector(`[data-error="${CSS.escape(name)}"]`);
-  if (!error || !name) return say(form.querySelector('[data-error=""]'), text);
+  const [error] = [name, ""].map((cause) => form.querySelector(`[data-error="${CSS.escape(cause)}"]`)).filter(Boolean);
   say(error, text);
+  const field = form.elements[error.dataset.error];
+  if (!field) return;
   error.id ||= `error-${++ids}`;
-  const field = form.elements[name];
   field.setAttribute("aria-invalid", "true");
-  field.setAttribute("aria-errormessage", error.id);
   const hints = field.getAttribute("aria-describedby") ?? "";
-  if (!hints.split(" ").includes(error.id)) field.setAttribute("aria-describedby", `${error.id} ${hints}`.trim());
+  if (!hints.split(" ").includes(error.id)) field.setAttribute("aria-describedby", `${error.id} ${hints}`);
 }
 
 /** White space alone is nothing, but in a password. */
 const isEmpty = (field) => field.required && !(/password/.test(field.name) ? field.value : field.value.trim());
-
-function refuseEmpty(form) {
-  const empty = [...form.elements].filter(isEmpty).map((field) => [field.name, t(`empty.${field.name}`)]);
-  if (empty.length) throw new Refusal(422, "", Object.fromEntries(empty));
-}
 
 const AGAIN = 700; // milliseconds in which a second press is of a double click
 
@@ -87,7 +79,7 @@ const AGAIN = 700; // milliseconds in which a second press is of a double click
  * @param {Record<number, string>} [causes] */
 export function onSubmit(form, work, causes = {}) {
   let done = -AGAIN;
-  let typed = false;
+  let typed = false; // since it was sent
   form.addEventListener("input", ({ target }) => {
     clear(form, target.name);
     typed = true;
@@ -100,7 +92,8 @@ export function onSubmit(form, work, causes = {}) {
     announce("");
     form.ariaBusy = "true";
     try {
-      refuseEmpty(form);
+      const empty = [...form.elements].filter(isEmpty).map(({ name }) => [name, t(`empty.${name}`)]);
+      if (empty.length) throw new Refusal(422, "", Object.fromEntries(empty));
       await work(form, event.submitter);
       done = performance.now();
     } catch (error) {

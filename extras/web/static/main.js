@@ -3,6 +3,7 @@
 import { Refusal, request } from "./api.js";
 import { $, $$, announce, clear, onSubmit, say } from "./dom.js";
 import * as session from "./session.js";
+import { browser } from "./storage.js";
 import { has, language, switchLanguage, t } from "./words.js";
 
 for (const button of $$(".language")) {
@@ -30,10 +31,11 @@ function readLink() {
 function renameSession() {
   const who = session.current();
   if (!who?.moving) return;
-  for (const [key, value] of Object.entries(localStorage)) {
-    if (!key.startsWith(session.NAME) || !key.split(" ").includes(who.email)) continue;
-    localStorage.removeItem(key);
-    localStorage.setItem(key.replace(` ${who.email}`, ` ${who.moving}`), value);
+  for (const id of browser.ids(`${session.NAME} `)) {
+    const [kind, email, rest] = id.split(" ");
+    if (email !== who.email) continue;
+    browser.set(`${session.NAME} ${kind} ${who.moving} ${rest}`, browser.get(`${session.NAME} ${id}`));
+    browser.set(`${session.NAME} ${id}`, null);
   }
   session.begin({ ...who, email: who.moving, moving: undefined });
 }

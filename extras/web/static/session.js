@@ -1,32 +1,31 @@
 /** Who is logged in, the same in all tabs. Where the token is, and why, says the extra's manual. */
 
+import { browser, tab } from "./storage.js";
+
 export const NAME = `posts ${location.pathname}`; // another service of this origin has another path
-const tabs = new BroadcastChannel(NAME);
-const drafts = (email) => `${NAME} draft ${email} `;
+const tabs = globalThis.BroadcastChannel ? new BroadcastChannel(NAME) : { postMessage() {}, onmessage: undefined };
 
 /** `kept` outlives the tab, with a `refresh` token where the server gives one; `moving` is the email to come.
  * @typedef {{email: string, token: string, refresh?: string, kept?: boolean, moving?: string}} Session */
 
-const stored = () => sessionStorage.getItem(NAME) ?? localStorage.getItem(NAME);
+const stored = () => tab.get(NAME) ?? browser.get(NAME);
 /** @type {Session | null} */
-let session = JSON.parse(stored() ?? "null");
+let session = stored();
+let email = session?.email ?? "";
 let onSession = (_session, _why) => {};
 let onChange = () => {};
 
-let email = ""; // of the last one
-
 export const current = () => session;
+/** The email of who is, or was, logged in. */
 export const last = () => email;
 
 /** @param {Session | null} value @param {string} [why] */
 function set(value, why) {
   const told = value?.email !== session?.email || !value;
-  email = value?.email ?? session?.email ?? email;
   session = value;
-  for (const storage of [sessionStorage, localStorage]) {
-    if (value && Boolean(value.kept) === (storage === localStorage)) storage.setItem(NAME, JSON.stringify(value));
-    else storage.removeItem(NAME);
-  }
+  email = value?.email ?? email;
+  tab.set(NAME, value?.kept ? null : value);
+  browser.set(NAME, value?.kept ? value : null);
   if (told) onSession(session, why);
 }
 
@@ -45,7 +44,7 @@ export function end(why = "", elsewhere = why) {
 
 /** The tokens that another tab has traded meanwhile, if it has. */
 export function adopt() {
-  const other = JSON.parse(stored() ?? "null");
+  const other = stored();
   if (other && other.email === session?.email) session = other;
   return session;
 }
@@ -61,38 +60,18 @@ tabs.onmessage = ({ data }) => {
 };
 
 /** Call `sessionChanged(session, why)` now and with each change, in whichever tab; `listChanged()` for another tab's. */
-export async function watch(sessionChanged, listChanged) {
+export function watch(sessionChanged, listChanged) {
   onChange = listChanged;
   onSession = sessionChanged;
   sessionChanged(session, "");
   if (!session) tabs.postMessage({ ask: true });
 }
 
-/** What was typed but not sent: by account, for a new post (`id` is "new") or an edit. "" forgets it. */
-export const draftKey = (id) => drafts(session?.email) + id;
+/** Where is kept what was typed but not sent, by account: for a new post (`id` is "new") or an edit. */
+export const draftKey = (id, of = session?.email) => `${NAME} draft ${of} ${id}`;
 
 /** With an edit goes the version that it began with, or after a reload it would replace a newer one unseen; with a new
- * text that was sent, the key that it was sent with, or it could be posted twice. */
-export function saveDraft(id, text, version, key) {
-  if (!text) return localStorage.removeItem(id);
-  localStorage.setItem(id, JSON.stringify({ text, version, key }));
-}
+ * text that was sent, the key that it was sent with, or it could be posted twice. No text forgets it. */
+export const saveDraft = (name, text, version, key) => browser.set(name, text && { text, version, key });
 
-/** `{text, version, key}`, or null; `value` is what another tab kept. */
-export function loadDraft(key, value = localStorage.getItem(key)) {
-  try {
-    return JSON.parse(value ?? "null");
-  } catch {
-    return { text: value }; // kept by the page before it knew versions
-  }
-}
-
-/** Forget the edits of posts that are gone; `posts` has the ids of all that there are. */
-export function dropDraftsBut(posts) {
-  for (const key of draftsOf(session?.email)) {
-    const id = key.slice(drafts(session?.email).length);
-    if (id !== "new" && !posts.has(Number(id))) saveDraft(key, "");
-  }
-}
-
-export const draftsOf = (email) => Object.keys(localStorage).filter((key) => key.startsWith(drafts(email)));
+export const draftsOf = (email) => browser.ids(draftKey("", email)).map((id) => draftKey(id, email));

@@ -3,34 +3,30 @@
 import { t } from "./words.js";
 
 const SHORT = 1000; // characters that are shown at first; how many lines, says the style sheet
-const PIECE = 8000; // characters that are laid out at a time, when they come into view
-const LINK = /https?:\/\/[^\s<>"]+/gi;
-const TAIL = ".,;:!?'’”»)]}…";
+// What is laid out at a time, when it comes into view: up to a line break where there is one, else to a space.
+const PIECES = /[^]{1,8000}(?:\n|$)|[^]{1,8000} |[^]{1,8000}/gu;
+// Brackets belong to a link in pairs; punctuation at its end, or after it, to the sentence.
+const LINKS = /(https?:\/\/(?:\([^\s<>"()]*\)|[^\s<>"()])*(?:\([^\s<>"()]*\)|[^\s<>"().,;:!?'’”»\]}…。，、；：！？）」』]))/i;
+const HALVES = /^[\uDC00-\uDFFF]|[\uD800-\uDBFF]$/g; // of a character that was cut through
 
 /** The form in which the extra `search` compares, near enough. */
 const fold = (text) => text.normalize("NFKC").toUpperCase().toLowerCase().replaceAll("ς", "σ");
+const graphemes = new Intl.Segmenter();
 
-/** Where the text has what is sought: a start and an end of each place. */
-function* places(text, needle) {
-  const sought = fold(needle);
-  let folded = fold(text);
-  let at = (index) => [index, index + 1];
-  if (folded.length !== text.length) {
-    const parts = [...text.matchAll(/\P{M}\p{M}*|\p{M}+/gsu)];
-    const ends = parts.flatMap(({ 0: part, index }) => Array(fold(part).length).fill([index, index + part.length]));
-    folded = parts.map(([part]) => fold(part)).join("");
-    at = (index) => ends[index];
-  }
-  for (let found = folded.indexOf(sought); sought && found >= 0; found = folded.indexOf(sought, found + sought.length)) {
-    yield [at(found)[0], at(found + sought.length - 1)[1]];
-  }
-}
-
+/** Nodes of the text, with each place that has what is sought marked. */
 function marked(text, needle) {
-  if (!needle || !text) return [text];
+  const sought = fold(needle);
+  if (!sought || !fold(text).includes(sought)) return [text];
+  let folded = "";
+  const places = []; // in the text, of each place in `folded`
+  for (const { segment, index } of graphemes.segment(text)) {
+    folded += fold(segment);
+    while (places.length < folded.length) places.push([index, index + segment.length]);
+  }
   const nodes = [];
   let from = 0;
-  for (const [start, end] of places(text, needle)) {
+  for (let at = folded.indexOf(sought); at >= 0; at = folded.indexOf(sought, at + sought.length)) {
+    const [start, end] = [places[at][0], places[at + sought.length - 1][1]];
     const mark = document.createElement("mark");
     mark.textContent = text.slice(start, end);
     nodes.push(text.slice(from, start), mark);
@@ -39,62 +35,38 @@ function marked(text, needle) {
   return [...nodes, text.slice(from)];
 }
 
-function linked(text, needle) {
-  const nodes = [];
-  let from = 0;
-  for (const { 0: found, index } of text.matchAll(LINK)) {
-    let end = found.length;
-    while (TAIL.includes(found[end - 1])) end -= 1;
-    const address = found.slice(0, end);
-    if (!URL.canParse(address)) continue;
-    const link = document.createElement("a");
-    Object.assign(link, { href: address, rel: "noopener nofollow", target: "_blank" });
-    link.append(...marked(address, needle));
-    nodes.push(...marked(text.slice(from, index), needle), link);
-    from = index + end;
-  }
-  return [...nodes, ...marked(text.slice(from), needle)];
+function link(address, needle) {
+  const element = document.createElement("a");
+  Object.assign(element, { href: address, rel: "noopener nofollow", target: "_blank" });
+  element.append(...marked(address, needle));
+  return element;
 }
 
-/** Not between the halves of a character. */
-const whole = (text, place) => (/[\uD800-\uDBFF]/.test(text[place - 1] ?? "") ? place - 1 : place);
+const linked = (text, needle) =>
+  text.split(LINKS).flatMap((part, i) => (i % 2 && URL.canParse(part) ? link(part, needle) : marked(part, needle)));
 
 /** The beginning, or what is around the first place that was searched for. */
 function excerpt(text, needle) {
   const found = needle ? fold(text).indexOf(fold(needle)) : 0;
-  const start = found < SHORT / 3 ? 0 : Math.max(text.lastIndexOf("\n", found) + 1, whole(text, found - 80));
-  if (!start && text.length < SHORT * 1.2) return { part: text, cut: false };
-  const end = whole(text, start + SHORT);
-  return { part: `${start ? "…" : ""}${text.slice(start, end)}${end < text.length ? "…" : ""}`, cut: true };
+  const start = found < SHORT / 3 ? 0 : Math.max(text.lastIndexOf("\n", found) + 1, found - 80);
+  if (!start && text.length < SHORT * 1.2) return text;
+  const part = text.slice(start, start + SHORT).replace(HALVES, "");
+  return `${start ? "…" : ""}${part}${start + SHORT < text.length ? "…" : ""}`;
 }
-
-/** At line breaks where there are any, else at spaces. */
-function* pieces(text) {
-  for (let from = 0, to; from < text.length; from = to) {
-    const piece = text.slice(from, whole(text, from + PIECE));
-    const end = Math.max(piece.lastIndexOf("\n"), piece.includes("\n") ? 0 : piece.lastIndexOf(" ")) + 1;
-    to = from + (from + piece.length < text.length && end ? end : piece.length);
-    yield text.slice(from, to);
-  }
-}
-
-const fits = new ResizeObserver((entries) => {
-  for (const { target } of entries) target.dispatchEvent(new Event("laid-out"));
-});
 
 /** Show the text in the box, at first its beginning; the button shows more, and less again. */
 export function showText(box, button, text, needle) {
-  const { part, cut } = excerpt(text, needle);
+  const part = excerpt(text, needle);
   let open = false;
 
   async function show() {
     box.classList.toggle("clamped", !open);
     button.textContent = t(open ? "showLess" : "showMore");
     button.ariaExpanded = String(open);
-    if (!open || !cut) return box.replaceChildren(...linked(part, needle));
+    if (!open || part === text) return box.replaceChildren(...linked(part, needle));
     box.replaceChildren();
     let pause = performance.now() + 10;
-    for (const piece of pieces(text)) {
+    for (const [piece] of text.matchAll(PIECES)) {
       if (performance.now() > pause) {
         await new Promise(requestAnimationFrame);
         pause = performance.now() + 10;
@@ -106,13 +78,12 @@ export function showText(box, button, text, needle) {
     }
   }
 
-  button.hidden = !cut;
   button.onclick = () => {
     open = !open;
     show();
     if (!open) box.closest("article").scrollIntoView({ block: "nearest" });
   };
-  box.addEventListener("laid-out", () => (button.hidden = !open && !cut && box.scrollHeight <= box.clientHeight + 1));
-  fits.observe(box);
+  const showButton = () => (button.hidden = !open && part === text && box.scrollHeight <= box.clientHeight + 1);
+  new ResizeObserver(showButton).observe(box);
   show();
 }

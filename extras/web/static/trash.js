@@ -2,40 +2,38 @@
 
 import { request } from "./api.js";
 import { NAME, changed, current } from "./session.js";
+import { browser } from "./storage.js";
 
-export const GRACE = 8000; // milliseconds
-export const trashKey = () => `${NAME} trash ${current()?.email}`;
+const GRACE = 8000; // milliseconds
 const mine = new Set(); // whose Undo is in this tab
+const nameOf = (id) => `${NAME} trash ${current()?.email} ${id}`;
 
-/** The ids of those posts, each with the time at which it goes. @returns {Record<string, number>} */
-export const trash = (key = trashKey()) => JSON.parse(localStorage.getItem(key) ?? "{}");
+/** The ids of those posts. */
+export const trash = () => browser.ids(nameOf("")).map(Number);
 
-function write(id, time = 0, key = trashKey()) {
-  const { [id]: _, ...others } = trash(key);
-  const all = time ? { ...others, [id]: time } : others;
-  if (Object.keys(all).length) localStorage.setItem(key, JSON.stringify(all));
-  else localStorage.removeItem(key);
-}
+/** Milliseconds for which this tab offers to undo it. */
+export const timeToUndo = (id) => (mine.has(id) ? browser.get(nameOf(id)) - Date.now() : 0);
 
 export function discard(id) {
+  const time = Date.now() + GRACE;
   mine.add(id);
-  write(id, Date.now() + GRACE);
-  setTimeout(carryOut, GRACE, id);
+  browser.set(nameOf(id), time);
+  setTimeout(carryOut, GRACE, id, time);
 }
 
 export function restore(id) {
   mine.delete(id);
-  write(id);
+  browser.set(nameOf(id), null);
 }
 
-/** Delete it on the server, unless it was restored; later, if that fails now. */
-async function carryOut(id) {
-  if (!(id in trash())) return;
+/** Delete it on the server; later, if that fails now. */
+async function carryOut(id, time) {
+  if (browser.get(nameOf(id)) !== time) return; // it was restored, and perhaps deleted again since
   try {
     await request("DELETE", `deletePost/${id}`);
   } catch ({ status }) {
     if (status === 401) return; // at the next log-in
-    if (status !== 404) return setTimeout(carryOut, 10_000, id); // 404: it is gone already
+    if (status !== 404) return setTimeout(carryOut, 10_000, id, time); // 404: it is gone already
   }
   restore(id);
   changed();
@@ -43,18 +41,21 @@ async function carryOut(id) {
 
 /** Go on with what an earlier visit, or another tab, has left. */
 export function resume() {
-  for (const [id, time] of Object.entries(trash())) setTimeout(carryOut, Math.max(0, time - Date.now()), id);
+  for (const id of trash()) {
+    const time = browser.get(nameOf(id));
+    setTimeout(carryOut, time - Date.now(), id, time);
+  }
 }
 
 /** Delete them now, though the page may be closing: those of this tab, or all. */
 export function empty(all = false) {
-  const key = trashKey();
   const headers = { Authorization: `Bearer ${current()?.token}` };
-  const ids = Object.keys(trash(key)).filter((id) => all || mine.has(Number(id)));
+  const gone = trash().filter((id) => all || mine.has(id));
   return Promise.allSettled(
-    ids.map(async (id) => {
+    gone.map(async (id) => {
+      const name = nameOf(id); // its account may have logged out when the answer comes
       const { ok, status } = await fetch(`deletePost/${id}`, { method: "DELETE", headers, keepalive: true });
-      if (ok || status === 404) write(id, 0, key);
+      if (ok || status === 404) browser.set(name, null);
     }),
   );
 }
