@@ -35,9 +35,10 @@ beside it, and is traded for a new pair at the first 401, by one tab for all: so
 
 **What is typed is kept** in `localStorage`, by account, with each key pressed, until it is sent or discarded, so a
 reload, a lost network or an expired token loses none of it. Logging out asks before it discards it. A browser that is
-full, or forbids storage, is no obstacle to all else: the page says that a reload would lose the text. With `idempotency`
-each new text gets a key when it is first sent, which is kept with it: after a lost answer, a 502, 503 or 504 the page
-sends it again, three times with growing pauses, and says so. Without the extra it reloads the list and says to look.
+full, or forbids storage, is no obstacle to all else: the page says that a reload would lose the text. With
+`idempotency` each new text gets a key when it is first sent, which is kept with it: after a lost answer, a 502, 503 or
+504 the page sends it again, three times with growing pauses, and says so. Without the extra it reloads the list and
+says to look.
 
 **What is deleted** can be taken back for 8 seconds, and is deleted on the server only then; or at once when the page is
 closed, left or reloaded, and when one logs out. Where that fails, as without a network, it is hidden in this browser
