@@ -143,9 +143,8 @@ def test_files_come_with_a_strict_policy_and_are_asked_about_each_time(server: S
     for file in files:
         answer = server.get(file)
         assert answer.status_code == server.head(file).status_code == 200
-        assert answer.headers["Content-Security-Policy"].startswith(
-            "default-src 'none'; script-src 'self'; style-src 'self'"
-        )
+        policy = re.sub(r"'sha256-.*?'", "'self'", answer.headers["Content-Security-Policy"])
+        assert re.match(r"default-src 'none'; script-src 'self'( 'self')?; style-src 'self'; ", policy)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert (
             server.get(file, headers={"If-None-Match": answer.headers["ETag"]}).headers["Cache-Control"] == "no-cache"
@@ -155,7 +154,7 @@ def test_files_come_with_a_strict_policy_and_are_asked_about_each_time(server: S
 def test_no_file_has_an_inline_script_or_style_or_makes_markup_of_strings() -> None:
     folder = Path(__file__).parent
     page = (folder / "index.html").read_text()
-    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?! type=\"module\" src=)|https?://", page)
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?! (type=\"module\" )?src=| id=\"texts\")|https?://", page)
     scripts = "".join(file.read_text() for file in folder.glob("static/*.js"))
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|https?://", scripts
@@ -446,7 +445,7 @@ def test_refusals_of_sign_up_and_log_in_stand_beside_their_fields(
         (503, "The database broke off while it saved this.", "Check whether it is there before you send it again."),
         (502, None, "The server cannot be reached. Try again in 15 minutes."),
         (500, "Something went wrong. It was logged.", "Something went wrong. It was logged."),
-        (403, "You have 3 posts, and no more than 3 are allowed.", "no more than 3 are allowed."),
+        (403, "You have 3 posts, and no more than 3 are allowed.", "You have as many posts as you may."),
     ],
 )
 def test_each_other_refusal_is_said_once_in_words_and_the_text_stays(
@@ -808,7 +807,7 @@ def test_what_loads_when_an_extra_comes_after_it_is_offered_too(new_page: NewPag
 
 def test_where_posts_can_be_public_the_words_say_publish(new_page: NewPage) -> None:
     with new_database() as url, serve(url, EXTRAS="web,public") as server:
-        server.account("public@example.com")
+        server.put("/profile", json={"handle": "ada"}, headers=server.account("public@example.com"))
         page = new_page(server)
         expect(page.get_by_text("until you publish it")).to_be_visible()
         log_in(page, "public@example.com")
@@ -1403,9 +1402,9 @@ def test_who_stays_logged_in_gets_new_tokens_once_for_all_tabs(
 # Two languages
 
 
-def test_every_text_is_there_in_both_languages_and_every_name_has_one(new_page: NewPage) -> None:
+def test_every_text_is_there_in_both_languages_and_every_name_has_one() -> None:
     folder = Path(__file__).parent
-    table: dict[str, list[str]] = new_page().evaluate("import('./web/words.js').then(({ TEXTS }) => TEXTS)")
+    table: dict[str, list[str]] = json.loads((folder / "texts.json").read_text())
     html = (folder / "index.html").read_text()
     scripts = "".join(file.read_text() for file in folder.glob("static/*.js"))
     for name, (english, russian) in table.items():

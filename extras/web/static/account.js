@@ -1,19 +1,28 @@
-/** The account: a new password, the sessions, a download of all data, the end. */
+/** The account: a handle, a new email or password, the sessions, a download of all data, the end. */
 
 import { Refusal, request } from "./api.js";
-import { $, $$, clone, onSubmit, say } from "./dom.js";
-import { current } from "./session.js";
+import { $, $$, clone, confirm, onSubmit, say } from "./dom.js";
+import { setHandle } from "./place.js";
+import { refresh } from "./posts.js";
+import { begin, changed, current } from "./session.js";
 import { ago, exactly, has, t } from "./words.js";
 
 $("settings").onclick = () => {
-  $("account").querySelector(".who").textContent = current()?.email;
-  for (const { elements } of [$("change-password"), $("delete-account")]) elements.username.value = current()?.email;
-  say($("change-password").querySelector(".done"), "");
+  for (const element of $("account").querySelectorAll(".who")) element.textContent = current()?.email;
+  for (const field of $("account").querySelectorAll("[name=username]")) field.value = current()?.email;
+  for (const done of $("account").querySelectorAll(".done")) say(done, "");
   $("account").querySelector("details").open = false;
   $("sessions").replaceChildren();
   $("account").showModal();
   if (has("sessions")) listSessions();
 };
+
+/** As `onSubmit`; what it answers is said in the form, until something is typed there. */
+function onChange(form, work, causes) {
+  const done = form.querySelector(".done");
+  form.addEventListener("input", () => say(done, ""));
+  onSubmit(form, async (...args) => say(done, await work(...args)), causes);
+}
 
 /** Do it, and say beside its cause what is refused. */
 async function attempt(error, work) {
@@ -66,18 +75,73 @@ async function download() {
   URL.revokeObjectURL(link.href);
 }
 
-onSubmit(
+onChange(
   $("change-password"),
   async (form) => {
     const { current_password, new_password } = form.elements;
     await request("POST", "changePassword", { current_password: current_password.value, new_password: new_password.value });
     form.reset();
-    say(form.querySelector(".done"), t("changed"));
     if (has("sessions")) listSessions();
+    return t("changed");
   },
   { 403: "current_password" },
 );
-$("change-password").addEventListener("input", ({ currentTarget }) => say(currentTarget.querySelector(".done"), ""));
+
+onChange(
+  $("change-email"),
+  async (form) => {
+    const [password, new_email] = [form.elements.password.value, form.elements.new_email.value.trim()];
+    await request("POST", "changeEmail", { password, new_email });
+    form.reset();
+    begin({ .../** @type {import("./session.js").Session} */ (current()), moving: new_email.toLowerCase() });
+    return t("changeSent");
+  },
+  { 403: "password", 409: "new_email" },
+);
+
+// The handle, under which posts are public, and the name above them
+
+const profile = $("profile");
+const { handle, name } = profile.elements;
+
+function show(data) {
+  setHandle(data.handle);
+  [handle.value, name.value] = [data.handle ?? "", data.name ?? ""];
+}
+
+/** Ask the server for them. What cannot be learned now changes nothing, nor what is being typed. */
+export async function loadProfile() {
+  if (!has("profile")) return;
+  const answer = await request("GET", "profile").catch(() => undefined);
+  if (answer && $("account").open) setHandle(answer.data.handle);
+  else if (answer) show(answer.data);
+}
+
+/** @param {object} change */
+async function save(change) {
+  const { data } = await request("PUT", "profile", change);
+  show(data);
+  changed();
+  refresh();
+}
+
+onChange(
+  profile,
+  async () => {
+    await save({ handle: handle.value.trim().replace(/^@/, ""), name: name.value });
+    return t("saidProfile");
+  },
+  { 409: "handle" },
+);
+
+$("release").onclick = async () => {
+  if (!(await confirm(t("releaseAsk"), t("release")))) return;
+  attempt(profile.querySelector('[data-error=""]'), async () => {
+    await save({ handle: null });
+    say(profile.querySelector(".done"), t("released"));
+    handle.focus();
+  });
+};
 
 /** `leave(message)` is called when the account is no more. */
 export function onEnd(leave) {

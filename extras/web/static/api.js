@@ -13,6 +13,7 @@ export class Refusal extends Error {
   status = 0;
   fields = {};
   safe = false; // nothing was done
+  said = ""; // the name of its text
   spent = false; // the key was sent with another text
 }
 
@@ -31,6 +32,8 @@ async function send(method, path, body, more, token) {
   }
 }
 
+const OF_LINKS = ["resetPassword", "verifyEmail"]; // 401 means the link's token, not the session's
+
 /** The answer's JSON, and the address of the next page if there is one. Throws a Refusal.
  * @param {object} [body] @param {RequestInit} [more] */
 export async function request(method, path, body, more = {}, again = false) {
@@ -38,12 +41,12 @@ export async function request(method, path, body, more = {}, again = false) {
   const { response, text } = await send(method, path, body, more, asked?.token);
   const who = current();
   if (who?.email !== asked?.email) throw new Refusal(401, ""); // somebody logged out, or in, meanwhile
-  if (response.status === 401 && who) {
+  if (response.status === 401 && who && !OF_LINKS.includes(path)) {
     if (!again && (who.token !== asked?.token || (await renew()))) return request(method, path, body, more, true);
     end("expired");
     throw new Refusal(401, "");
   }
-  if (!response.ok) throw refusal(path, response, text);
+  if (!response.ok) throw refusal(response, text);
   const next = response.headers.get("Link")?.match(/<([^>]*)>; rel="next"/)?.[1];
   return { data: response.status === 204 ? undefined : parse(text), next: next && new URL(next, response.url).href };
 }
@@ -66,7 +69,7 @@ async function renew() {
     if (!who?.refresh || who.token !== before?.token) return Boolean(who);
     const { response, text } = await send("POST", "refreshToken", { refresh_token: who.refresh }, {});
     if (response.status === 401) return adopt()?.token !== who.token;
-    if (!response.ok) throw refusal("refreshToken", response, text);
+    if (!response.ok) throw refusal(response, text);
     const { access_token: token, refresh_token: refresh } = parse(text);
     begin({ ...who, token, refresh });
     return true;
@@ -96,8 +99,31 @@ export async function insist(inform, ...what) {
   return request(.../** @type {Parameters<typeof request>} */ (what));
 }
 
+/** The name of the text for a refusal is that of the first rule for its status that fits what the server said.
+ * @type {[number, RegExp, string][]} */
+const RULES = [
+  [401, /^The link/, "oldLink"],
+  [401, /^/, "wrongLogin"],
+  [403, /password/, "wrongPassword"],
+  [403, /^Confirm/, "unconfirmed"],
+  [403, /locked/, "locked"],
+  [403, /^You have .* posts/, "noRoom"],
+  [403, /^You have .* bytes/, "noBytes"],
+  [409, /log in/, "taken"],
+  [409, /^This email/, "emailTaken"],
+  [409, /^This handle/, "handleTaken"],
+  [409, /handles/, "manyHandles"],
+  [413, /^/, "tooLong"],
+  [429, /^/, "tooMany"],
+  [503, /broke off/, "mayBeSaved"],
+  [503, /./, "busy"],
+  [502, /^/, "away"],
+  [503, /^/, "away"],
+  [504, /^/, "away"],
+];
+
 /** In people's words, of their language; where there are none, in the server's. */
-function refusal(path, response, text) {
+function refusal(response, text) {
   const { status } = response;
   let detail;
   try {
@@ -105,22 +131,17 @@ function refusal(path, response, text) {
   } catch {
     // a proxy in between speaks no JSON
   }
+  if (Array.isArray(detail)) return new Refusal(status, "", fieldsOf(detail));
+  if (typeof detail !== "string") detail = "";
   const seconds = response.headers.get("Retry-After") ?? "";
   const when = /^\d+$/.test(seconds) ? inTime(Number(seconds)) : t("soon");
-  if (Array.isArray(detail)) return new Refusal(status, "", fieldsOf(detail));
-  if (status === 401) return new Refusal(status, t("wrongLogin"));
-  if (status === 403 && /password/.test(detail)) return new Refusal(status, t("wrongPassword"));
-  if (status === 409 && path === "signup") return new Refusal(status, t("taken"));
-  if (status === 413) return new Refusal(status, t("tooLong"));
-  if (status === 429) return new Refusal(status, t("tooMany", { when }));
-  if (status === 503 && /broke off/.test(detail)) return new Refusal(status, t("mayBeSaved"));
-  if (status === 503 && typeof detail === "string") return new Refusal(status, t("busy", { when }), {}, true);
-  if ([502, 503, 504].includes(status)) return new Refusal(status, t("away", { when }));
-  return new Refusal(status, typeof detail === "string" ? detail : t("broken", { status: String(status) }));
+  const said = RULES.find(([of, pattern]) => of === status && pattern.test(detail))?.[2];
+  if (!said) return new Refusal(status, detail || t("broken", { status: String(status) }));
+  return Object.assign(new Refusal(status, t(said, { when }), {}, said === "busy"), { said });
 }
 
 function fieldsOf(detail) {
-  const known = { email: t("badEmail"), password_length: t("badPassword") };
+  const known = { email: t("badEmail"), password_length: t("badPassword"), handle: t("badHandle"), handle_reserved: t("reserved") };
   return Object.fromEntries(detail.map(({ type, loc, msg }) => [loc[1] ?? "", known[type] ?? `${msg}.`]));
 }
 

@@ -3,7 +3,7 @@
 import { $$, clone, confirm, onSubmit } from "./dom.js";
 import { draftKey, saveDraft } from "./session.js";
 import { browser } from "./storage.js";
-import { t } from "./words.js";
+import { t, translate } from "./words.js";
 
 const LIMIT = 1_048_576; // bytes of the body on the wire
 const RTL = /^\P{L}*[\p{sc=Arabic}\p{sc=Hebrew}]/u; // of a long text, as Chromium takes seconds to find it for each line
@@ -103,9 +103,10 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
 
   if (post) {
     const isDraft = post.status === "draft";
-    text.ariaLabel = t("editing");
-    primary.textContent = t(isDraft ? "save" : "saveEdit");
-    draft.textContent = t(isDraft ? "keepDraft" : "toDraft");
+    text.dataset.tLabel = "editing";
+    primary.dataset.t = isDraft ? "save" : "saveEdit";
+    draft.dataset.t = isDraft ? "keepDraft" : "toDraft";
+    translate(form);
     cancel.hidden = false;
     cancel.onclick = leave;
   }

@@ -1,28 +1,34 @@
 /** The desk: what is written is sent, and the way out. */
 
-import { onEnd } from "./account.js";
+import { loadProfile, onEnd } from "./account.js";
 import { insist, isUnknown, keyed, request } from "./api.js";
 import { composer } from "./composer.js";
 import { $, announce, confirm, say } from "./dom.js";
-import { refresh, refreshAll, reset } from "./posts.js";
+import { setHandle } from "./place.js";
+import * as posts from "./posts.js";
 import * as session from "./session.js";
 import { empty, resume } from "./trash.js";
 import { t } from "./words.js";
 
-export { refresh };
+/** The list and the profile, which another tab may have changed. */
+export function refresh() {
+  loadProfile();
+  return posts.refresh();
+}
 
 export function open() {
   const writer = composer(add);
   $("new").replaceChildren(writer);
   writer.elements.text.focus();
-  reset();
+  posts.reset();
   resume();
   refresh();
 }
 
 export function close() {
   $("new").replaceChildren();
-  reset();
+  setHandle(undefined);
+  posts.reset();
 }
 
 /** Send a new post, and see to it that it is there once. */
@@ -34,14 +40,14 @@ async function add(post, _sent, key, inform) {
   } catch (refusal) {
     refusal.spent = "Idempotency-Key" in refusal.fields; // on another text, or as a draft
     if (refusal.spent) refusal.fields = { text: t("spent") };
-    if (refusal.spent || (isUnknown(refusal) && !keyed && !refusal.safe)) await refreshAll();
+    if (refusal.spent || (isUnknown(refusal) && !keyed && !refusal.safe)) await posts.refreshAll();
     if (isUnknown(refusal) && keyed) refusal.message = t("failed");
     if (refusal.status === 0 && !keyed && !refusal.safe) refusal.message += ` ${t("unsure")}`;
     throw refusal;
   }
   announce(t(post.status === "draft" ? "saidDraft" : "saidSaved"));
   session.changed();
-  refreshAll();
+  posts.refreshAll();
 }
 
 $("log-out").onclick = async () => {

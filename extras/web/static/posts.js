@@ -3,6 +3,7 @@
 import { Refusal, request } from "./api.js";
 import { composer } from "./composer.js";
 import { $, announce, clone, say } from "./dom.js";
+import { showPlace } from "./place.js";
 import { changed, current, draftKey, draftsOf, saveDraft } from "./session.js";
 import { browser } from "./storage.js";
 import { showText } from "./text.js";
@@ -140,9 +141,10 @@ const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 function itemOf(post, known) {
   if (known?.editor || known?.undo || (known?.needle === needle && same(known.post, post))) return known;
   const item = clone("post");
-  Object.assign(item, { post, needle });
-  if (timeToUndo(post.postID) > 0) return offerUndo(item);
   const part = (selector) => item.querySelector(selector);
+  Object.assign(item, { post, needle, place: part(".place"), share: part(".share") });
+  if (timeToUndo(post.postID) > 0) return offerUndo(item);
+  showPlace(item);
   const time = part("time");
   time.dateTime = post.createdAt;
   time.title = exactly(post.createdAt);

@@ -5,8 +5,8 @@ import { browser, tab } from "./storage.js";
 export const NAME = `posts ${location.pathname}`; // another service of this origin has another path
 const tabs = globalThis.BroadcastChannel ? new BroadcastChannel(NAME) : { postMessage() {}, onmessage: undefined };
 
-/** `kept` outlives the tab, with a `refresh` token where the server gives one.
- * @typedef {{email: string, token: string, refresh?: string, kept?: boolean}} Session */
+/** `kept` outlives the tab, with a `refresh` token where the server gives one; `moving` is the email to come.
+ * @typedef {{email: string, token: string, refresh?: string, kept?: boolean, moving?: string}} Session */
 
 const stored = () => tab.get(NAME) ?? browser.get(NAME);
 /** @type {Session | null} */
