@@ -1,23 +1,17 @@
 """pytest imports the package that a test's file is in, under its bare name. That of an extra is not to be run here:
 
 it opens the database that the tests have yet to make, it may need packages that are not installed, and `limits` is also
-the name of a library. So a package without a content stands for each. The tests run the extras in servers. Of `public`,
-the library is what stays, as the mail server of the tests needs it.
+the name of a library. So a package without a content stands for each. The tests run the extras in servers.
 """
 
-import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from test_app import Server, new_database
-
-with suppress(ImportError):
-    importlib.import_module("public")
 
 for file in Path(__file__).parent.glob("*/__init__.py"):
     package = ModuleType(file.parent.name)
