@@ -378,6 +378,8 @@ def test_an_import_that_was_killed_and_two_at_once_write_each_post_once(service:
         ('{"account": {"email": "EMAIL"}, "posts": [{"text": "a", ', "breaks off"),
         ('{"account": {"email": "EMAIL"}, "posts": [POST, {"text": "a"}]}', "Post 2 of the file: status"),
         ('{"account": {"email": "EMAIL"}, "posts": [POST, "a"]}', "Post 2 of the file"),
+        ('{"account": {"email": "EMAIL"}, "posts": [OLDEST]}', "Post 1 of the file: createdAt"),
+        ('{"account": {"email": "EMAIL"}, "posts": [NEWEST]}', "Post 1 of the file: updatedAt"),
         ('{"posts": [POST]}', "--as EMAIL"),
         ("[]", "--as EMAIL"),
     ],
@@ -385,7 +387,9 @@ def test_an_import_that_was_killed_and_two_at_once_write_each_post_once(service:
 def test_a_file_that_is_no_good_imports_nothing(service: Service, file: str, line: str) -> None:
     email, pair = service.sign_up()
     post = '{"text": "b", "status": "draft", "createdAt": "2020-01-01T00:00:00Z", "updatedAt": "2020-01-01T00:00:00Z"}'
-    typed = file.replace("EMAIL", email).replace("POST", post)
+    oldest = post.replace("2020-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", 1)
+    newest = post.replace('2020-01-01T00:00:00Z"}', '9999-12-31T23:59:59-12:00"}')
+    typed = file.replace("EMAIL", email).replace("POST", post).replace("OLDEST", oldest).replace("NEWEST", newest)
     assert line in service.run("import", "-", typed=typed, code=1)
     assert service.posts(pair) == []
 

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, BinaryIO
 
@@ -53,13 +54,17 @@ async def write_export(user: Any) -> None:
     sys.stdout.buffer.flush()
 
 
+# Others, such as those that are of another year in UTC, the service could not show.
+Time = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 12, 31, tzinfo=UTC))]
+
+
 class Sent(BaseModel):
     """A post as it is in the file; what else it has, such as its old id, is left behind."""
 
     text: Annotated[str, Field(min_length=1)]
     status: schemas.Status
-    createdAt: AwareDatetime
-    updatedAt: AwareDatetime
+    createdAt: Time
+    updatedAt: Time
 
 
 # A post as it is kept, without its account.
@@ -83,7 +88,7 @@ def read_post(sent: Any, number: int) -> Kept:
     return post.status, milliseconds(post.createdAt), milliseconds(post.updatedAt), post.text
 
 
-def milliseconds(time: AwareDatetime) -> int:
+def milliseconds(time: datetime) -> int:
     return round(time.timestamp() * 1000)
 
 
