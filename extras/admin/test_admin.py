@@ -381,7 +381,10 @@ def test_an_import_that_was_killed_and_two_at_once_write_each_post_once(service:
         ('{"account": {"email": "EMAIL"}, "posts": [OLDEST]}', "Post 1 of the file: createdAt"),
         ('{"account": {"email": "EMAIL"}, "posts": [NEWEST]}', "Post 1 of the file: updatedAt"),
         ('{"posts": [POST]}', "--as EMAIL"),
-        ("[]", "--as EMAIL"),
+        ("[]", "no list of posts"),
+        ('{"account": {"email": "EMAIL"}}', "no list of posts"),
+        ('{"account": {"email": "EMAIL"}, "posts": [' + '{"a": [' * 3000, "too deep"),
+        ('{"account": {"email": "EMAIL"}, "posts": [' + "9" * 5000 + "]}", "no JSON"),
     ],
 )
 def test_a_file_that_is_no_good_imports_nothing(service: Service, file: str, line: str) -> None:

@@ -31,6 +31,7 @@ from .output import AsJson, Email, bar, fail, read_email, say
 from .service import change, find_account, present
 
 POSTS_AT_ONCE, BYTES_AT_ONCE = 500, 2**19  # in one transaction
+DEEPEST = 100  # lists and objects of the file that are within each other
 HELD_AT_ONCE = 1000  # posts of the account that are looked at in one go, beyond the first at most 1 MB
 
 commands = typer.Typer()
@@ -123,15 +124,26 @@ class Spool:
         self.file.executemany("UPDATE held SET posts = posts - ? WHERE key = ?", [(n, key) for key, n in keys.items()])
 
 
+def read_events(file: BinaryIO) -> Iterator[tuple[str, Any]]:
+    """The file's JSON in tokens. Its paths would fill the memory if it were nested deeper, and huge integers crash ijson."""
+    depth = 0
+    for event, value in ijson.basic_parse(file, use_float=True):
+        depth += event.startswith("start_") - event.startswith("end_")
+        if depth > DEEPEST:
+            fail("The file is no export: it is nested too deep. Nothing was imported.")
+        yield event, value
+
+
 def read_file(file: BinaryIO, spool: Spool) -> tuple[str, int]:
     """The address in the file and how many posts it has, which are in the spool then."""
-    email, count = "", 0
+    email, count, lists = "", 0, 0
 
     def watch() -> Iterator[Any]:
-        nonlocal email
-        for prefix, event, value in ijson.parse(file):
+        nonlocal email, lists
+        for prefix, event, value in ijson.parse(read_events(file)):
             if (prefix, event) == ("account.email", "string"):
                 email = value
+            lists += (prefix, event) == ("posts", "start_array")
             yield prefix, event, value
 
     try:
@@ -139,6 +151,8 @@ def read_file(file: BinaryIO, spool: Spool) -> tuple[str, int]:
             spool.send(read_post(sent, count))
     except (ijson.JSONError, UnicodeDecodeError):
         fail("The file is no JSON, or breaks off. Nothing was imported.")
+    if not lists:
+        fail("The file is no export: it has no list of posts. Nothing was imported.")
     return email, count
 
 
