@@ -1,6 +1,7 @@
 """The command line."""
 
 import os
+import sqlite3
 import sys
 
 try:
@@ -36,11 +37,16 @@ def look(context: typer.Context) -> None:
 
 
 try:
-    app(prog_name="python -m extras.admin")
+    try:
+        app(prog_name="python -m extras.admin")
+    finally:
+        sys.stdout.flush()
 except HTTPException as refusal:  # the service's own, such as a quota that is used up
     fail(str(refusal.detail))
 except SQLAlchemyError as error:
     fail(f"The database cannot do this now: {models.reason(error)}. Run it again: it goes on where it was.", UNUSABLE)
-except BrokenPipeError:
+except (OSError, sqlite3.Error) as error:  # a pipe that nobody reads, a disk that is full
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
-    fail("Nobody read the output to its end.", FOUND)
+    if isinstance(error, BrokenPipeError):
+        fail("Nobody read the output to its end.", FOUND)
+    fail(f"It cannot go on: {error}.", UNUSABLE)

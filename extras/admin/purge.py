@@ -23,7 +23,7 @@ commands = typer.Typer()
 
 
 def read_time(text: str) -> int:
-    if not (match := re.fullmatch("([1-9][0-9]{0,5})([smhd])", text)):
+    if not (match := re.fullmatch("([1-9][0-9]{0,4})([smhd])", text)):
         raise typer.BadParameter("this is a number and a unit, such as 30m, 1h or 1d")
     return int(match[1]) * SECONDS[match[2]]
 

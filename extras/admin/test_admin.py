@@ -203,7 +203,8 @@ def test_an_account_that_is_not_there_is_exit_code_1_and_one_line(service: Servi
 def test_what_is_asked_wrongly_is_exit_code_2(service: Service) -> None:
     assert "not a valid email address" in service.run("show", "nobody", code=2)
     assert "--all" in service.run("end-sessions", code=2)
-    assert "30m" in service.run("purge", "--every", "soon", code=2)
+    for every in ("soon", "999999d"):
+        assert "30m" in service.run("purge", "--every", every, code=2)
 
 
 def test_a_created_account_has_the_password_of_standard_input(service: Service) -> None:
@@ -328,6 +329,16 @@ def test_the_export_is_that_of_the_account_itself(service: Service) -> None:
     there = service.server.get("/exportData", headers=bearer(pair)).json()
     there["sessions"][0]["current"] = False
     assert json.loads(service.run("export", email)) == there
+
+
+@pytest.mark.parametrize("command", ["export", "show"])
+def test_a_full_disk_is_exit_code_3_and_one_line(service: Service, command: str) -> None:
+    email, _ = service.sign_up()
+    environment = {**os.environ, "DATABASE_URL": service.url, **SETTINGS}
+    with Path("/dev/full").open("w") as full:
+        arguments = [sys.executable, "-m", "extras.admin", command, email]
+        done = subprocess.run(arguments, cwd=ROOT, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (3, "It cannot go on: [Errno 28] No space left on device.\n")
 
 
 def test_an_import_keeps_texts_times_and_order_and_is_exact_when_repeated(service: Service, tmp_path: Path) -> None:

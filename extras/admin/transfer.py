@@ -125,7 +125,7 @@ class Spool:
 
 
 def read_events(file: BinaryIO) -> Iterator[tuple[str, Any]]:
-    """The file's JSON in tokens. Its paths would fill the memory if it were nested deeper, and huge integers crash ijson."""
+    """The file's JSON. If it were nested deeper, its paths would fill the memory; huge integers crash ijson."""
     depth = 0
     for event, value in ijson.basic_parse(file, use_float=True):
         depth += event.startswith("start_") - event.startswith("end_")
