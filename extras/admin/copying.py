@@ -120,7 +120,7 @@ def first_difference(source: Engine, target: Engine, table: sa.Table) -> int | N
             within = select(table).where(table.c.id > after, table.c.id <= rows[-1].id).order_by(table.c.id)
             copies = other.execute(within.limit(len(rows) + 1)).all()
             if [*map(tuple, rows)] != [*map(tuple, copies)]:
-                return int(min({*map(tuple, rows)} ^ {*map(tuple, copies)})[0])  # the id is the first column
+                return int(min(row[0] for row in {*map(tuple, rows)} ^ {*map(tuple, copies)}))  # its id
             after = rows[-1].id
             progress.reach(after)
             one.rollback()
@@ -139,11 +139,15 @@ def copy_schema_version(source: Engine, target: Engine) -> None:
             writing.execute(ALEMBIC.insert(), [dict(version) for version in versions])
 
 
-Url = Annotated[str, typer.Argument(help="sqlite:///FILE or mysql://USER:PASSWORD@HOST/DATABASE")]
+URL = "sqlite:///FILE or mysql://USER:PASSWORD@HOST/DATABASE"
 
 
 @commands.command()
-def copy(from_url: Url, to_url: Url, as_json: AsJson = False) -> None:
+def copy(
+    from_url: Annotated[str, typer.Argument(metavar="FROM_URL", help=URL)],
+    to_url: Annotated[str, typer.Argument(metavar="TO_URL", help=URL)],
+    as_json: AsJson = False,
+) -> None:
     """Copy the whole service to an empty database, and compare each row. If it breaks off, run it again."""
     source, target = models.make_engine(from_url), models.make_engine(to_url)
     if source.url == target.url or None in {source.url.database, target.url.database}:
