@@ -17,7 +17,7 @@ from models import Post, Token, User
 from . import service
 from .access import end_sessions_of
 from .locks import Lock
-from .output import AsJson, Email, Yes, ask_password, bar, confirm, fail, read_email, say, show, time_of
+from .output import AsJson, Email, Yes, ask_password, bar, confirm, fail, address, say, show, time_of
 from .service import change, find_account, present, remove, table_of
 
 USERS_AT_ONCE = 500
@@ -113,7 +113,7 @@ def create(email: Email, as_json: AsJson = False) -> None:
 @commands.command()
 def rename(
     email: Email,
-    new: Annotated[str, typer.Argument(parser=read_email, metavar="NEW", help="Its new address.")],
+    new: Annotated[str, typer.Argument(parser=address, metavar="NEW", help="Its new address.")],
     as_json: AsJson = False,
 ) -> None:
     """Give an account another address. Its password, posts and sessions stay."""

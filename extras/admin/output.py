@@ -24,7 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
-def read_email(text: str) -> str:
+def address(text: str) -> str:
     """As the service has it; what is no address is a usage error."""
     try:
         email: str = TypeAdapter(schemas.Email).validate_python(text)
@@ -33,7 +33,7 @@ def read_email(text: str) -> str:
     return email
 
 
-Email = Annotated[str, typer.Argument(parser=read_email, metavar="EMAIL", help="The account's address.")]
+Email = Annotated[str, typer.Argument(parser=address, metavar="EMAIL", help="The account's address.")]
 
 
 def fail(line: str, code: int = FOUND) -> NoReturn:

@@ -329,6 +329,7 @@ def test_the_export_is_that_of_the_account_itself(service: Service) -> None:
     there = service.server.get("/exportData", headers=bearer(pair)).json()
     there["sessions"][0]["current"] = False
     assert json.loads(service.run("export", email)) == there
+    assert service.json("export", email) == there
 
 
 @pytest.mark.parametrize("command", ["export", "show"])

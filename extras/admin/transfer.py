@@ -27,7 +27,7 @@ from extras.account.tables import Session
 from models import Post
 
 from . import service
-from .output import AsJson, Email, bar, fail, read_email, say
+from .output import AsJson, Email, bar, fail, address, say
 from .service import change, find_account, present
 
 POSTS_AT_ONCE, BYTES_AT_ONCE = 500, 2**19  # in one transaction
@@ -38,7 +38,7 @@ commands = typer.Typer()
 
 
 @commands.command()
-def export(email: Email) -> None:
+def export(email: Email, _: AsJson = False) -> None:
     """Write all that an account holds to standard output, as its own /exportData does; always JSON."""
     asyncio.run(write_export(find_account(email)))
 
@@ -219,7 +219,7 @@ def batches(posts: Iterator[Kept]) -> Iterator[list[Kept]]:
 def import_file(
     file: Annotated[typer.FileBinaryRead, typer.Argument(metavar="FILE", help="An export; - is standard input.")],
     account: Annotated[
-        str | None, typer.Option("--as", parser=read_email, metavar="EMAIL", help="Not the file's.")
+        str | None, typer.Option("--as", parser=address, metavar="EMAIL", help="Not the file's.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -230,7 +230,7 @@ def import_file(
             email, count = read_file(file, spool)
             if not account and not email:
                 fail("The file names no account: say --as EMAIL.")
-            user = find_account(account or read_email(email))
+            user = find_account(account or address(email))
             written = import_posts(user.id, count, spool)
     line = f"{user.email}: {written:,} posts imported, {count - written:,} were there."
     say(line, {"email": user.email, "imported": written, "there": count - written}, as_json)
