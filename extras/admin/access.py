@@ -14,7 +14,7 @@ from models import Token, User
 
 from . import service
 from .locks import Lock
-from .output import USAGE, AsJson, Email, Yes, ask_password, bar, confirm, fail, address, say
+from .output import USAGE, AsJson, Email, Yes, address, ask_password, bar, confirm, fail, say
 from .service import change, find_account, names, present, remove, table_of
 
 AT_ONCE = 500  # rows of a table that one transaction deletes
@@ -59,9 +59,7 @@ def set_password(email: Email, as_json: AsJson = False) -> None:
 
 @commands.command()
 def end_sessions(
-    email: Annotated[
-        str | None, typer.Argument(parser=address, metavar="EMAIL", help="The account's address.")
-    ] = None,
+    email: Annotated[str | None, typer.Argument(parser=address, metavar="EMAIL", help="The account's address.")] = None,
     all_accounts: Annotated[bool, typer.Option("--all", help="Those of all accounts.")] = False,
     yes: Yes = False,
     as_json: AsJson = False,

@@ -17,7 +17,7 @@ from models import Post, Token, User
 from . import service
 from .access import end_sessions_of
 from .locks import Lock
-from .output import AsJson, Email, Yes, ask_password, bar, confirm, fail, address, say, show, time_of
+from .output import AsJson, Email, Yes, address, ask_password, bar, confirm, fail, say, show, time_of
 from .service import change, find_account, present, remove, table_of
 
 USERS_AT_ONCE = 500

@@ -27,7 +27,7 @@ from extras.account.tables import Session
 from models import Post
 
 from . import service
-from .output import AsJson, Email, bar, fail, address, say
+from .output import AsJson, Email, address, bar, fail, say
 from .service import change, find_account, present
 
 POSTS_AT_ONCE, BYTES_AT_ONCE = 500, 2**19  # in one transaction
