@@ -485,6 +485,24 @@ def test_a_purge_asks_each_table_of_an_extra_what_is_over(service: Service, tmp_
     service.execute("DROP TABLE notes")
 
 
+def test_a_purge_clears_the_mails_that_went_a_week_ago() -> None:
+    mail = {"MAIL_URL": "smtp://127.0.0.1:9", "MAIL_FROM": "posts@example.com", "MAIL_LINK": "https://example.com/"}
+    settings = SETTINGS | mail | {"EXTRAS": "mail"}
+    columns = "user_id, recipient, kind, language, tries, created_at, due_at, until"
+    with new_database() as url:
+        with serve(url, **settings) as server:  # which would clear them too
+            service = Service(url, server)
+            server.account()  # to which one is waiting
+        gone = "1, 'x', 'verify', 'en', 1, 1, NULL, 1", f"1, 'y', 'verify', 'en', 1, {FAR}, NULL, 1"
+        service.execute(
+            *(f"INSERT INTO mail_outbox ({columns}) VALUES ({values})" for values in gone),
+            "INSERT INTO mail_asked (digest, created_at) VALUES ('x', 1)",
+        )
+        told = json.loads(service.run("purge", "--json", **settings))
+        assert (told["mail_outbox"], told["mail_asked"]) == (1, 1)
+        assert service.execute("SELECT COUNT(*) FROM mail_outbox WHERE recipient <> 'x'") == [(2,)]
+
+
 def test_a_purge_as_a_service_goes_on_until_it_is_told_to_end(service: Service) -> None:
     process = service.start("purge", "--every", "1s")
     assert process.stdout

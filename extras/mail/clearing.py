@@ -8,9 +8,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exc, select
 
 import models
 
-from .links import DAY
-from .outbox import HOUR
-from .tables import Asked, Link, Mail
+from .tables import Asked, Link, Mail, asked_long_ago, done_long_ago
 
 EVERY = 60  # seconds
 STEP = 200  # rows
@@ -30,9 +28,9 @@ def clear_some(table: Table, over: ColumnElement[bool], connection: Connection) 
 async def clear() -> None:
     now = models.now()
     ends: list[tuple[Table, ColumnElement[bool]]] = [
-        (Mail, Mail.due_at.is_(None) & (Mail.created_at <= now - 7 * DAY)),
+        (Mail, done_long_ago(Mail.__table__, now)),
         (Link, Link.expires_at <= now),
-        (Asked, Asked.created_at <= now - HOUR),
+        (Asked, asked_long_ago(Asked.__table__, now)),
     ]
     for table, over in ends:
         more = True

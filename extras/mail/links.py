@@ -9,9 +9,8 @@ import auth
 import models
 from models import User
 
-from .tables import Link
+from .tables import DAY, Link
 
-DAY = 86_400_000  # milliseconds
 LIFETIME = {"reset": 1_800_000, "verify": 3 * DAY, "change": 3 * DAY}
 UNKNOWN = "The link is unknown, was used, or is too old: ask for another."
 

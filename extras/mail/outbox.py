@@ -7,10 +7,10 @@ from sqlalchemy import Connection, insert, select, update
 import auth
 import models
 
-from .links import DAY, LIFETIME, make_link
-from .tables import Asked, Mail
+from .links import LIFETIME, make_link
+from .tables import DAY, HOUR, Asked, Mail
 
-MOST, HOUR = 3, 3_600_000  # links of a kind, in so many milliseconds
+MOST = 3  # links of a kind, in an hour
 
 
 def put(connection: Connection, user_id: int, recipient: str, kind: str, language: str, content: str | None) -> None:

@@ -1,16 +1,30 @@
 """The outbox, the links that were mailed, who has yet to open one, and who asked for one lately."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 import models
 from models import Time, User
 
+HOUR, DAY = 3_600_000, 86_400_000  # milliseconds
+
+
+def done_long_ago(table: Any, now: int) -> Any:
+    """Which mails go: 7 days after they were written, once they are sent or given up."""
+    return table.c.due_at.is_(None) & (table.c.created_at <= now - 7 * DAY)
+
+
+def asked_long_ago(table: Any, now: int) -> Any:
+    return table.c.created_at <= now - HOUR
+
 
 class Mail(models.Base):
     """One that is to be sent, or was: of that the text is gone."""
 
     __tablename__ = "mail_outbox"
+    __table_args__ = (models.Base.__table_args__[0] | {"info": {"is_over": done_long_ago}},)
 
     user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"), index=True)
     recipient: Mapped[str] = mapped_column(sa.String(254))
@@ -49,7 +63,10 @@ class Asked(models.Base):
     """That a link was asked for: of an account, or of an address, whether there is an account or not."""
 
     __tablename__ = "mail_asked"
-    __table_args__ = (sa.Index("ix_mail_asked", "digest", "created_at"), *models.Base.__table_args__)
+    __table_args__ = (
+        sa.Index("ix_mail_asked", "digest", "created_at"),
+        models.Base.__table_args__[0] | {"info": {"is_over": asked_long_ago}},
+    )
 
     digest: Mapped[str] = mapped_column(sa.CHAR(64), comment="SHA-256 of the kind and whose it is, in hex")
     created_at: Mapped[Time]
