@@ -1,5 +1,6 @@
 """Every invariant of the data, and how to mend what does not hold."""
 
+import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,6 +24,7 @@ ROWS_AT_ONCE = 1000
 TEXTS_AT_ONCE = 100  # of up to 1 MB each
 TOTALS_AT_ONCE = 50  # accounts whose posts are summed
 SHOWN = 20  # of each kind
+LATEST = 253_402_214_400_000  # the end of 9999: what is later or before 1970 cannot be shown
 
 LENGTH = func.length(cast(Post.text, LargeBinary))
 
@@ -44,24 +46,29 @@ def mend_size(connection: Connection, post_id: int) -> None:
 
 def check_posts() -> Iterator[Finding]:
     posts = table_of(Post)
+    times = sa.and_(Post.created_at.between(0, LATEST), Post.updated_at.between(0, LATEST))
+    no_time = sa.not_(times).label("no_time")
     columns = Post.id, Post.user_id, Post.size, LENGTH.label("right"), Post.status, Post.created_at, User.posts_version
     wrong = or_(
+        no_time,
         Post.size != LENGTH,
         LENGTH == 0,
         Post.status.not_in(["published", "draft"]),
         sa.and_(Post.created_at > User.posts_version, Post.created_at <= models.now()),
     )
-    found = select(*columns).join_from(Post, User).where(wrong)
+    found = select(*columns, no_time).join_from(Post, User).where(wrong)
     with bar("posts", service.highest(posts)) as progress:
         for first, last in service.windows(posts, TEXTS_AT_ONCE):
             for row in models.fetch(found.where(Post.id.between(first, last))):
-                if row.size != row.right:
-                    yield Finding("posts whose size is not their text's", row.id, partial(mend_size, post_id=row.id))
-                if not row.right:
+                if not row.right:  # nor is its size mended: one of 0 could not be deleted
                     yield Finding("posts without a text", row.id)
+                elif row.size != row.right:
+                    yield Finding("posts whose size is not their text's", row.id, partial(mend_size, post_id=row.id))
                 if row.status not in {"published", "draft"}:
                     yield Finding("posts of no known status", row.id)
-                if row.posts_version < row.created_at <= models.now():
+                if row.no_time:
+                    yield Finding("posts with a time that cannot be shown", row.id)
+                elif row.posts_version < row.created_at <= models.now():
                     yield stale_version(row.user_id)
             progress.reach(last)
 
@@ -96,9 +103,12 @@ def let_go(connection: Connection, key: sa.ForeignKey, row_id: int) -> None:
 
 def check_accounts() -> Iterator[Finding]:
     for first, last in service.windows(table_of(User), ROWS_AT_ONCE):
-        for row in models.fetch(select(User.id, User.email).where(User.id.between(first, last))):
+        columns = User.id, User.email, User.password_hash
+        for row in models.fetch(select(*columns).where(User.id.between(first, last))):
             if row.email != row.email.strip().lower():
                 yield Finding("accounts whose address is not in lower case", row.id)
+            if not re.fullmatch(r"scrypt(\$[0-9]+){3}(\$[A-Za-z0-9+/=]+){2}", row.password_hash):
+                yield Finding("accounts whose password hash cannot be used: see set-password", row.id)
 
 
 def check_totals() -> Iterator[Finding]:

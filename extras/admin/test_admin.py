@@ -546,10 +546,25 @@ def test_check_finds_what_is_wrong_and_repair_mends_it() -> None:
         assert sorted(service.execute("SELECT user_id, posts, bytes FROM limits_usage")) == [(1, 2, 16), (2, 1, 8)]
         assert service.execute("SELECT handle, user_id FROM public_handles") == [("gone", None)]
         assert service.works(other)  # its session alone was of nobody
-        service.execute(f"UPDATE posts SET status = 'public' WHERE id = {first}")
+        service.execute(
+            f"UPDATE posts SET status = 'public', updated_at = {10**15} WHERE id = {first}",
+            "UPDATE users SET password_hash = 'x' WHERE id = 2",
+        )
         told = service.json("check", "--repair", "--yes", code=1)
-        assert told["wrong"] == [{"wrong": "posts of no known status", "count": 1, "mended": 0, "where": [first]}]
-        service.execute(f"DELETE FROM posts WHERE id = {first}")
+        assert told["wrong"] == [
+            {
+                "wrong": "accounts whose password hash cannot be used: see set-password",
+                "count": 1,
+                "mended": 0,
+                "where": [2],
+            },
+            {"wrong": "posts of no known status", "count": 1, "mended": 0, "where": [first]},
+            {"wrong": "posts with a time that cannot be shown", "count": 1, "mended": 0, "where": [first]},
+        ]
+        service.execute(f"UPDATE posts SET text = '', status = 'draft', updated_at = 1 WHERE id = {first}")
+        told = service.json("check", "--repair", "--yes", code=1)
+        assert {"wrong": "posts without a text", "count": 1, "mended": 0, "where": [first]} in told["wrong"]
+        assert service.server.delete(f"/deletePost/{first}", headers=bearer(pair)).status_code == 204
         on = "" if service.engine.dialect.name == "sqlite" else " ON account_sessions"
         service.execute("CREATE INDEX another ON account_sessions (user_id)", f"DROP INDEX ix_account_sessions_end{on}")
         found = {each["wrong"]: each["where"] for each in service.json("check", code=1)["wrong"]}
