@@ -26,11 +26,16 @@ SETTINGS: dict[str, Any] = {"EXTRAS": EXTRAS, "LIMITS_POSTS": "100000", "LIMITS_
 FAR = 2 * 10**12  # milliseconds: in 2033
 
 
-# Forks a process for each command, as importing the libraries takes longer than all the rest.
+# Forks a process for each command, as importing the libraries takes longer than all the rest, and so does the app.
 TOOL = """
 import json, os, runpy, sys
 import fastapi.openapi.utils, sqlalchemy.orm, sqlalchemy.dialects.mysql, pydantic, cachetools, email_validator, pymysql
 import fastapi.testclient, ijson, limits.aio.storage, rich.progress, rich.table, typer.rich_utils
+
+if sys.argv[1:]:
+    from extras.admin import service
+    service.load()
+    from extras.admin import access, accounts, check, copying, purge, stats, transfer
 
 for line in sys.stdin:
     arguments, environment, folder = json.loads(line)
@@ -44,20 +49,28 @@ for number, name in enumerate(("in", "out", "error")):
 sys.stdin = open(0)
 os.environ.update(environment)
 sys.argv = ["", *arguments]
-runpy.run_module("extras.admin", run_name="__main__")
+try:
+    runpy.run_module("extras.admin", run_name="__main__")
+except SystemExit as end:
+    sys.stdout.flush()
+    os._exit(end.code or 0)  # to take apart what was imported takes longer than the command
 """
 
 
 @cache
-def tool() -> "subprocess.Popen[str]":
-    """It ends with this process, which holds the other end of its input."""
-    pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-c", TOOL], cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
+def tool(url: str) -> "subprocess.Popen[str]":
+    """For this service, or for none. It ends with this process, which holds the other end of its input."""
+    command = [sys.executable, "-c", TOOL, *[url] * bool(url)]
+    environment, pipe = {**os.environ, **SETTINGS, "DATABASE_URL": url}, subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True)
 
 
-def run_tool(arguments: Sequence[str], environment: dict[str, str], typed: str) -> tuple[int, str, str]:
+def run_tool(
+    url: str, arguments: Sequence[str], typed: str = "", settings: dict[str, str] | None = None
+) -> tuple[int, str, str]:
     """Its exit code, and what it prints to standard output and to standard error."""
-    process = tool()
+    process = tool("" if settings else url)
+    environment = {"DATABASE_URL": url, **SETTINGS, **(settings or {})}
     assert process.stdin
     assert process.stdout
     with tempfile.TemporaryDirectory() as name:
@@ -84,14 +97,13 @@ class Service:
 
     def run(self, *arguments: str, code: int = 0, typed: str = "", **settings: str) -> str:
         """What it prints, to standard error if it fails; it must end with this exit code."""
-        environment = {"DATABASE_URL": self.url, **SETTINGS, **settings}
-        told, out, error = run_tool(arguments, environment, typed)
+        told, out, error = run_tool(self.url, arguments, typed, settings)
         assert told == code, (out, error)
         assert "Traceback" not in error
         return error + out if code else out
 
     def json(self, *arguments: str, code: int = 0) -> Any:
-        told, out, error = run_tool([*arguments, "--json"], {"DATABASE_URL": self.url, **SETTINGS}, "")
+        told, out, error = run_tool(self.url, [*arguments, "--json"])
         assert told == code, (out, error)
         return json.loads(out)
 
@@ -152,6 +164,7 @@ def bearer(pair: dict[str, str]) -> dict[str, str]:
 def new_service() -> Iterator[Service]:
     with new_database() as url, serve(url, **SETTINGS) as server:
         yield Service(url, server)
+        tool(url).communicate()  # it ends
         assert "Traceback" not in server.log
 
 
