@@ -1,13 +1,11 @@
 """What has expired goes: in the background, a step at a time, so that no request waits for it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 
-from fastapi import FastAPI
-from sqlalchemy import Connection, delete, exc, select
+from sqlalchemy import Connection, delete, select
 
 import models
+from extras.background import in_background
 
 from .tables import Key
 
@@ -26,21 +24,10 @@ def clear_some(connection: Connection) -> bool:
 
 
 async def clear() -> None:
-    with suppress(exc.SQLAlchemyError):  # the next minute has its own
-        more = True
-        while more:
-            more = await models.write(clear_some, "idempotency")
-            await asyncio.sleep(PAUSE)
+    more = True
+    while more:
+        more = await models.write(clear_some, "idempotency")
+        await asyncio.sleep(PAUSE)
 
 
-async def clear_for_ever() -> None:
-    while True:
-        await clear()
-        await asyncio.sleep(EVERY)
-
-
-@asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    task = asyncio.create_task(clear_for_ever())
-    yield
-    task.cancel()
+lifespan = in_background(clear, EVERY)

@@ -85,7 +85,7 @@ from fastapi import APIRouter, FastAPI
 
 import models
 
-from . import addresses, links, passwords
+from . import addresses, clearing, links, passwords
 from .sending import make_lifespan
 from .settings import Settings, read_page, read_required, read_sender, read_server, read_ttl
 
@@ -97,5 +97,7 @@ def setup(app: FastAPI) -> None:
         models.hooks.on_token.append(addresses.refuse_unconfirmed)
         addresses.document_refusal(app)
     app.router.routes[:] = [route for route in app.routes if getattr(route, "path", "") != "/signup"]
-    for router in (passwords.router, addresses.router, APIRouter(lifespan=make_lifespan(settings))):
-        app.include_router(router)
+    app.include_router(passwords.router)
+    app.include_router(addresses.router)
+    for lifespan in (make_lifespan(settings), clearing.lifespan):
+        app.include_router(APIRouter(lifespan=lifespan))

@@ -1,12 +1,12 @@
 """What is over goes: in the background, a step at a time, so that no request waits for it."""
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 
-from sqlalchemy import ColumnElement, Connection, delete, exc, select
+from sqlalchemy import ColumnElement, Connection, delete, select
 
 import models
+from extras.background import in_background
 
 from .tables import Asked, Link, Mail, asked_long_ago, done_long_ago
 
@@ -39,8 +39,4 @@ async def clear() -> None:
             await asyncio.sleep(PAUSE)
 
 
-async def clear_for_ever() -> None:
-    while True:
-        with suppress(exc.SQLAlchemyError):  # the next minute has its own
-            await clear()
-        await asyncio.sleep(EVERY)
+lifespan = in_background(clear, EVERY)

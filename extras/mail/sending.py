@@ -13,7 +13,6 @@ import models
 from auth import log
 from models import read, write
 
-from .clearing import clear_for_ever
 from .letters import compose
 from .links import LIFETIME
 from .settings import Settings
@@ -139,11 +138,9 @@ def make_lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContex
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         queue, ending = asyncio.Queue[None](), asyncio.Event()
         queues.add(queue)
-        clearing = asyncio.create_task(clear_for_ever())
         senders = [asyncio.create_task(send_for_ever(settings, app.title, queue, ending)) for _ in range(SENDERS)]
         yield
         queues.discard(queue)
-        clearing.cancel()
         ending.set()
         for _ in senders:
             queue.put_nowait(None)

@@ -1,13 +1,9 @@
 """A handle whose account is gone is free after 30 days too, and what is free goes: in the background, in steps."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-
-from fastapi import FastAPI
-from sqlalchemy import Connection, delete, exc, select, update
+from sqlalchemy import Connection, delete, select, update
 
 import models
+from extras.background import in_background
 
 from .profile import RESERVED
 from .tables import Handle
@@ -27,16 +23,9 @@ def clear_some(connection: Connection) -> bool:
     return STEP in {len(left), len(free)}
 
 
-async def clear_for_ever() -> None:
-    while True:
-        with suppress(exc.SQLAlchemyError):  # the next hour has its own
-            while await models.write(clear_some, "public"):
-                pass
-        await asyncio.sleep(EVERY)
+async def clear() -> None:
+    while await models.write(clear_some, "public"):
+        pass
 
 
-@asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    task = asyncio.create_task(clear_for_ever())
-    yield
-    task.cancel()
+lifespan = in_background(clear, EVERY)
