@@ -17,10 +17,6 @@ from test_app import ROOT, Server, new_database, serve
 sync_api = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 expect = sync_api.expect
-CHROMIUM = shutil.which("chromium") or pytest.skip("there is no chromium", allow_module_level=True)
-
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-OPTIONS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 OTHERS = ["editing", "account", "search"]
 HERE = [name for name in OTHERS if list((ROOT / "extras").glob(f"{name}*"))]
 with_others = pytest.mark.skipif(HERE != OTHERS, reason="needs the extras editing, account and search")
@@ -49,35 +45,6 @@ def sure_server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def new_page(browser: Any, server: Server) -> Iterator[NewPage]:
-    """Opens the page in a browser profile of its own; at the end nothing may have failed in it."""
-    errors: list[str] = []
-    contexts = []
-
-    def new_page(server: Server = server, **options: Any) -> Page:
-        contexts.append(browser.new_context(**options))
-        contexts[-1].set_default_timeout(10_000)
-        contexts[-1].on("weberror", lambda error: errors.append(str(error.error)))
-        contexts[-1].on("console", lambda message: errors.append(message.text) if "Policy" in message.text else None)
-        page = contexts[-1].new_page()
-        page.goto(str(server.base_url))
-        return page
-
-    yield new_page
-    for context in contexts:
-        context.close()
-    assert errors == []
-
-
 @pytest.fixture
 def ada(server: Server, request: pytest.FixtureRequest) -> tuple[str, dict[str, str]]:
     """The email of a new account, whose password is `correct horse`, and its headers."""
@@ -95,6 +62,12 @@ def log_in(page: Page, email: str, password: str = "correct horse") -> None:
     page.get_by_role("textbox", name="Email").fill(email)
     page.get_by_role("textbox", name="Password").fill(password)
     button(page, "Log in").click()
+
+
+def desk_of(new_page: NewPage, email: str) -> Page:
+    page = new_page()
+    log_in(page, email)
+    return page
 
 
 def save(page: Page, name: str = "Save") -> None:
@@ -268,8 +241,7 @@ def test_editing_sends_only_what_changed_and_names_a_change_elsewhere(
 
 @with_others
 def test_password_is_changed_and_the_account_deleted(new_page: NewPage, ada: tuple[str, dict[str, str]]) -> None:
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     button(page, "Account").click()
     current, new = page.get_by_label("Current password"), page.get_by_label("New password")
     current.fill("wrong horse")
@@ -304,8 +276,7 @@ def test_password_is_changed_and_the_account_deleted(new_page: NewPage, ada: tup
 
 @with_others
 def test_logging_out_revokes_the_token(new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]) -> None:
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     expect(write_box(page)).to_be_visible()
     token = json.loads(page.evaluate("Object.values(sessionStorage)[0]"))["token"]
     with page.expect_response("**/logout"):
@@ -317,8 +288,7 @@ def test_logging_out_revokes_the_token(new_page: NewPage, server: Server, ada: t
 def test_who_could_not_be_logged_out_on_the_server_is_told_and_can_try_again(
     new_page: NewPage, ada: tuple[str, dict[str, str]]
 ) -> None:
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     page.route("**/logout", lambda route: route.abort())
     button(page, "Log out").click()
     expect(page.get_by_text("the server could not be told")).to_be_visible()
@@ -382,8 +352,7 @@ def test_a_post_that_is_saved_while_older_ones_load_stays(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
     add(server, ada[1], *map(str, range(60)))
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     with held(page, "**/getPosts?*before=*"):
         page.locator("#more").scroll_into_view_if_needed()
         write_box(page).fill("New")
@@ -399,8 +368,7 @@ def test_the_edit_of_a_post_that_is_gone_is_forgotten(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
     add(server, ada[1], "One")
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     button(page, "Edit").click()
     page.get_by_role("textbox", name="Edit the post").fill("Two")
     (post,) = server.get("/getPosts", headers=ada[1]).json()
@@ -451,8 +419,7 @@ def test_refusals_of_sign_up_and_log_in_stand_beside_their_fields(
 def test_each_other_refusal_is_said_once_in_words_and_the_text_stays(
     new_page: NewPage, ada: tuple[str, dict[str, str]], status: int, detail: str, words: str
 ) -> None:
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     write_box(page).fill("Before")
     save(page)
     expect(said(page)).to_have_text("Saved.")
@@ -487,8 +454,7 @@ def test_list_that_failed_can_be_tried_again(
 def test_size_is_spoken_of_when_little_is_left_and_counts_as_it_is_sent(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     box, note = write_box(page), page.locator("#new .note")
     box.fill("Little")
     expect(note).to_have_text("Saved in this browser")
@@ -513,8 +479,7 @@ def test_size_is_spoken_of_when_little_is_left_and_counts_as_it_is_sent(
 def test_lost_network_and_expired_token_lose_no_text(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     write_box(page).fill("Unsent")
     page.context.set_offline(True)
     expect(page.get_by_text("You are offline.")).to_be_visible()
@@ -710,8 +675,7 @@ def test_list_of_a_thousand_posts_comes_by_pages(
 ) -> None:
     with ThreadPoolExecutor(32) as clients:
         list(clients.map(lambda i: add(server, ada[1], f"Post {i}"), range(1000)))
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     articles, count = page.locator("article"), page.locator("#count")  # roles of thousands take a while
     expect(count).to_have_text(re.compile("shown, there are more"))
     while count.text_content() != "1,000 posts":
@@ -826,8 +790,7 @@ def test_search_marks_what_it_finds_as_one_types(
 ) -> None:
     far = "begin " * 2000 + "the STRASSE ends"
     add(server, ada[1], "nothing", "Hauptstraße 5, http://example.com/strasse", far, "и УЛИЦА")
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     expect(page.locator("#count")).to_have_text("4 posts")
     page.get_by_role("searchbox", name="Search").press_sequentially("strasse")
     expect(page.locator("#count")).to_have_text("2 found")
@@ -846,8 +809,7 @@ def test_the_answer_to_an_older_search_is_dropped(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
     add(server, ada[1], "one", "two")
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     expect(page.locator("#count")).to_have_text("2 posts")
     with page.expect_response("**/findPosts?*text=one*") as answer, held(page, "**/findPosts?*text=one*"):
         with page.expect_request("**/findPosts?*text=one*"):
@@ -864,8 +826,7 @@ def test_filters_and_what_is_new_leads_back_to_all(
 ) -> None:
     add(server, ada[1], "Done")
     server.post("/addPost", json={"text": "Undone", "status": "draft"}, headers=ada[1])
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     button(page, "Drafts").click()
     expect(page.locator("#count")).to_have_text("1 post")
     assert texts(page) == ["Undone"]
@@ -880,8 +841,7 @@ def test_filters_and_what_is_new_leads_back_to_all(
 
 def test_links_lead_on_and_only_to_the_web(new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]) -> None:
     add(server, ada[1], "See (https://example.com/a?b=1&c). javascript:alert(1) HTTP://EXAMPLE.COM/, ftp://example.com")
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     links = page.locator(".text a")
     expect(links).to_have_text(["https://example.com/a?b=1&c", "HTTP://EXAMPLE.COM/"])
     expect(links.first).to_have_attribute("rel", "noopener nofollow")
@@ -913,8 +873,7 @@ def test_a_list_of_large_posts_keeps_its_length_when_one_is_added(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
     add(server, ada[1], *(f"{number} {'x' * 600_000}" for number in range(3)))
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     expect(page.locator("#count")).to_have_text("3 posts")
     write_box(page).fill("New")
     with page.expect_response("**/getPosts?*"):
@@ -1003,8 +962,7 @@ def test_a_deleted_post_is_gone_when_the_page_is_closed(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
     add(server, ada[1], "A post")
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     button(page, "Delete").click()
     page.goto("about:blank")
     wait_until_deleted(page, server, ada[1])
@@ -1014,8 +972,7 @@ def test_a_post_that_could_not_be_deleted_then_goes_at_the_next_visit(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
     add(server, ada[1], "A post")
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     expect(page.get_by_role("article")).to_be_visible()
     page.evaluate("() => { window.fetch = () => Promise.reject(new TypeError('no network')); }")
     button(page, "Delete").click()
@@ -1032,8 +989,7 @@ def test_logging_out_deletes_what_could_still_be_undone(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
     add(server, ada[1], "A post")
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     button(page, "Delete").click()
     button(page, "Log out").click()
     wait_until_deleted(page, server, ada[1])
@@ -1044,8 +1000,7 @@ def test_leaving_an_edit_asks_if_something_would_be_lost(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
     add(server, ada[1], "A post")
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     box, question = page.get_by_role("textbox", name="Edit the post"), page.get_by_role("dialog")
     button(page, "Edit").click()
     box.press("Escape")
@@ -1070,8 +1025,7 @@ def test_leaving_an_edit_asks_if_something_would_be_lost(
 
 
 def test_a_double_click_is_one_post_and_no_error(new_page: NewPage, ada: tuple[str, dict[str, str]]) -> None:
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     for number, pause in enumerate((0, 100, 400), 1):
         write_box(page).fill(f"Post {number}")
         page.evaluate(
@@ -1085,8 +1039,7 @@ def test_a_double_click_is_one_post_and_no_error(new_page: NewPage, ada: tuple[s
 
 
 def test_white_space_alone_is_no_post(new_page: NewPage, ada: tuple[str, dict[str, str]]) -> None:
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     write_box(page).fill(" \n\t ")
     save(page)
     expect(write_box(page)).to_have_accessible_description("Write something first.")
@@ -1127,8 +1080,7 @@ def test_an_answer_of_somebody_else_is_an_error(new_page: NewPage, ada: tuple[st
 def test_what_is_saved_offline_is_sent_when_the_network_is_back(
     new_page: NewPage, ada: tuple[str, dict[str, str]]
 ) -> None:
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     expect(page.get_by_text("Nothing here yet.")).to_be_visible()
     page.context.set_offline(True)
     write_box(page).fill("Patient")
@@ -1209,8 +1161,7 @@ def test_a_new_post_is_listed_though_older_ones_are_asked_for_meanwhile(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
     add(server, ada[1], *map(str, range(60)))
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     expect(page.locator("#count")).to_have_text("50 shown, there are more")
     write_box(page).fill("New")
     with held(page, "**/getPosts?limit=50"):
@@ -1224,8 +1175,7 @@ def test_a_new_post_is_listed_though_older_ones_are_asked_for_meanwhile(
 def test_what_waits_for_the_network_is_neither_sent_nor_kept_after_logging_out(
     new_page: NewPage, ada: tuple[str, dict[str, str]]
 ) -> None:
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     expect(page.get_by_text("Nothing here yet.")).to_be_visible()
     page.context.set_offline(True)
     write_box(page).fill("Mine alone")
@@ -1259,8 +1209,7 @@ def test_a_link_ends_where_a_reader_ends_it(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]], text: str, link: str
 ) -> None:
     add(server, ada[1], text)
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     expect(page.locator(".text a")).to_have_text([link])
     assert texts(page) == [text]
 
@@ -1270,8 +1219,7 @@ def test_marks_are_right_beside_letters_that_have_two_forms(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
     add(server, ada[1], "e\u0301 \ufb01 and wanted", "\u1112\u1161\u11ab wanted", "n\u0303o\u0308ch \u0130 WANTED")
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     page.get_by_role("searchbox").fill("wanted")
     expect(page.locator("mark")).to_have_text(["WANTED", "wanted", "wanted"])
     page.get_by_role("searchbox").fill("\ud55c")
@@ -1336,8 +1284,7 @@ def test_who_stays_logged_in_is_told_of_an_answer_of_somebody_else(
 def test_sessions_are_listed_and_can_be_ended(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     button(page, "Account").click()
     sessions = page.locator("#sessions li")
     expect(sessions).to_have_count(2)
@@ -1571,8 +1518,7 @@ def test_print_shows_the_posts_and_nothing_else(
 
 def test_articles_have_names_that_differ(new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]) -> None:
     add(server, ada[1], "One", "Two")
-    page = new_page()
-    log_in(page, ada[0])
+    page = desk_of(new_page, ada[0])
     for text in ("One", "Two"):
         expect(page.get_by_role("article", name=re.compile(f"^{text}, "))).to_have_count(1)
 
