@@ -178,7 +178,7 @@ def check_shape() -> None:
 # on_account  async functions of (request, account), told whose request it is; they raise to refuse
 # on_post     functions of (transaction, user id, posts, bytes), told before an account's posts become so many more or,
 #             negative, fewer, with its row locked; they raise to refuse
-# once        None, or a function of (transaction, writes, write): `write`s each (user id, post, key) whose key is new
+# once        None, or a function of (transaction, writes, write): `write`s those (user id, post, key) whose key is new
 # layers      ASGI middleware around the whole app, its answers to errors included; the last is outermost
 # post        the Pydantic model of a post, a subclass of schemas.Post
 # create_tables  makes the tables before the service starts

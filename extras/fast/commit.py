@@ -4,6 +4,8 @@ import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, exc
@@ -17,7 +19,11 @@ from .shared import Shared
 
 LARGE = 2**16  # characters of a text, from which it is written alone
 DRIVER: Any = models.engine.dialect.loaded_dbapi
+TOGETHER = 2**20  # bytes of the texts that one statement inserts: as many as those of the largest post
 BUDGET = 0.5  # seconds after which a transaction takes in no more
+APART = 60  # seconds that posts are inserted one by one, once one of them was refused or slow
+
+apart = SimpleNamespace(until=0.0)
 
 
 class Write(NamedTuple):
@@ -28,6 +34,7 @@ class Write(NamedTuple):
 
 ALONE = None  # the result of a write that the core has to do
 Result = int | Exception | None
+Row = tuple[int, int, str, int, int, str]
 
 
 async def save(write: Write) -> int | None:
@@ -59,23 +66,15 @@ def commit(writes: list[Write]) -> Sequence[Result]:
 
 
 def write_posts(connection: Connection, writes: list[Write]) -> list[Result]:
-    until = time.monotonic() + BUDGET
-    write_post = ask_and_write if hooks.on_post else insert_post
     free = unlocked(connection, {write.user_id for write in writes})
-
-    def write_in_time(write: Write) -> Result:
-        late = time.monotonic() > until
-        return ALONE if late or write.user_id not in free else write_post(connection, write)
-
-    results: list[Result]
-    if any(write.key for write in writes):
-        results = hooks.once(connection, writes, write_in_time)
-    else:
-        results = [write_in_time(write) for write in writes]
-    written = {write.user_id for write, result in zip(writes, results, strict=True) if isinstance(result, int)}
-    if written and not hooks.on_post:
-        raise_versions(connection, written)
-    return results
+    ours = [write for write in writes if write.user_id in free]
+    write_ours = partial(ask_and_write_posts if hooks.on_post else insert_posts, connection, time.monotonic() + BUDGET)
+    written = hooks.once(connection, ours, write_ours) if any(write.key for write in ours) else write_ours(ours)
+    accounts = {write.user_id for write, result in zip(ours, written, strict=True) if isinstance(result, int)}
+    if accounts and not hooks.on_post:
+        raise_versions(connection, accounts)
+    results = iter(written)
+    return [next(results) if write.user_id in free else ALONE for write in writes]
 
 
 def raise_versions(connection: Connection, accounts: set[int]) -> None:
@@ -102,23 +101,47 @@ def among(accounts: set[int]) -> str:
     return f"({wanted}) AS accounts STRAIGHT_JOIN users FORCE INDEX FOR JOIN (PRIMARY) ON id = wanted"
 
 
-def execute(connection: Connection, sql: str, values: Collection[object] = ()) -> Any:
-    """The driver's cursor, after a statement whose `?` stands for all the values; errors are the driver's, too."""
+def execute(connection: Connection, sql: str, *rows: Collection[object]) -> Any:
+    """The driver's cursor, after a statement whose each `?` stands for a row's values; errors are the driver's, too."""
     cursor = connection.connection.cursor()
-    placeholders = ", ".join(["?" if models.SQLITE else "%s"] * len(values))
-    models.engine.dialect.do_execute(cursor, sql.replace("?", placeholders), tuple(values))
+    row = ", ".join(["?" if models.SQLITE else "%s"] * len(rows[0])) if rows else ""
+    models.engine.dialect.do_execute(cursor, sql.replace("?", row), tuple(chain.from_iterable(rows)))
     return cursor
 
 
 INSERT = "INSERT INTO posts (user_id, size, status, created_at, updated_at, text) VALUES (?)"
 
 
-def insert_post(connection: Connection, write: Write) -> Result:
-    """What `core.write_post` does but for the version."""
-    now, (user_id, post, _) = models.now(), write
+def insert_posts(connection: Connection, until: float, writes: list[Write]) -> Sequence[Result]:
+    """What `core.write_post` does but for the version: by one statement where it tells all ids, or by one for each."""
+    now = models.now()
+    rows = [(user_id, len(post.text.encode()), post.status, now, now, post.text) for user_id, post, _ in writes]
+    if can_go_together(rows):
+        try:
+            return insert_together(connection, rows)
+        except DRIVER.Error as error:
+            if is_fatal(connection, error):
+                raise  # the others' posts are gone with this one
+            apart.until = time.monotonic() + APART
+    return [insert_post(connection, row) if time.monotonic() <= until else ALONE for row in rows]
+
+
+def can_go_together(rows: Sequence[Row]) -> bool:
+    """On MariaDB, which tells all their ids, and whose statements can be limited in time."""
+    fit = not models.SQLITE and models.engine.dialect.insert_returning and sum(size for _, size, *_ in rows) <= TOGETHER
+    return fit and len(rows) > 1 and time.monotonic() > apart.until
+
+
+def insert_together(connection: Connection, rows: Sequence[Row]) -> Sequence[int]:
+    """All or none, as one may be refused or too slow. The ids go up in the order of the rows."""
+    sql = INSERT + ", (?)" * (len(rows) - 1)
+    limited = f"SET STATEMENT max_statement_time = {BUDGET} FOR {sql} RETURNING id"
+    return sorted(post_id for (post_id,) in execute(connection, limited, *rows))
+
+
+def insert_post(connection: Connection, row: Row) -> Result:
     try:
-        values = (user_id, len(post.text.encode()), post.status, now, now, post.text)
-        return int(execute(connection, INSERT, values).lastrowid)
+        return int(execute(connection, INSERT, row).lastrowid)
     except DRIVER.Error as error:
         if is_fatal(connection, error):
             raise  # the others' posts are gone with this one
@@ -134,6 +157,10 @@ def is_fatal(connection: Connection, error: Any) -> bool:
         return True
     code = (*error.args, None)[0]
     return code in models.CONFLICTS | models.READ_ONLY or models.engine.dialect.is_disconnect(error, None, None)
+
+
+def ask_and_write_posts(connection: Connection, until: float, writes: list[Write]) -> Sequence[Result]:
+    return [ask_and_write(connection, write) if time.monotonic() <= until else ALONE for write in writes]
 
 
 def ask_and_write(connection: Connection, write: Write) -> Result:

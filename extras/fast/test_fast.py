@@ -163,13 +163,14 @@ REFUSE_BAD_SQLITE = "SELECT RAISE(ABORT, 'refused') WHERE NEW.text LIKE 'bad%';"
 def test_a_post_that_the_database_refuses_is_refused_alone(
     url: str, server: Server, accounts: list[dict[str, str]]
 ) -> None:
-    sent = [f"beside the bad {number}" for number in range(13)] + ["bad"]
     with before_each_insert(url, REFUSE_BAD, REFUSE_BAD_SQLITE):
-        answers = answers_at_once([adding(*each) for each in zip(accounts, sent, strict=True)], server)
-    assert [answer.status_code for answer in answers] == [201] * 13 + [503]
-    there = texts_in(url)
-    assert [there[text] for text in sent] == [1] * 13 + [0]
-    assert ids_used(answers) <= 14
+        for turn in range(2):
+            sent = [f"beside the bad {turn}-{number}" for number in range(13)] + ["bad"]
+            answers = answers_at_once([adding(*each) for each in zip(accounts, sent, strict=True)], server)
+            assert [answer.status_code for answer in answers] == [201] * 13 + [503]
+            there = texts_in(url)
+            assert [there[text] for text in sent] == [1] * 13 + [0]
+    assert ids_used(answers) <= 14  # none beside it was written twice, now that one was refused lately
 
 
 def test_a_transaction_that_sqlite_itself_rolls_back_loses_no_post_that_was_answered(
@@ -207,6 +208,28 @@ def test_on_mysql_a_transaction_locks_its_accounts_and_no_other(
         commit.raise_versions(one, set(mine))
         locked = sa.text("SELECT id FROM users WHERE id = :id FOR UPDATE NOWAIT")
         assert other.execute(locked, {"id": last}).scalar_one() == last
+
+
+def test_posts_that_are_inserted_together_fit_into_the_packet_that_the_start_asks_for(
+    fast: TestClient, core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if core.models.SQLITE:
+        pytest.skip("SQLite has no packets")
+    add(fast, ada)
+    commit, do_execute = importlib.import_module("extras.fast.commit"), core.models.engine.dialect.do_execute
+    sizes: list[int] = []
+
+    def measure(cursor: Any, sql: str, values: Any, *context: Any) -> None:
+        sizes.append(len(cursor.mogrify(sql, values).encode()))
+        do_execute(cursor, sql, values, *context)
+
+    monkeypatch.setattr(core.models.engine.dialect, "do_execute", measure)
+    post = core.schemas.PostInput(text="'" * (commit.LARGE - 1))
+    (user_id,) = core.models.fetch(sa.select(core.User.id).order_by(core.User.id.desc()).limit(1))[0]
+    for count in (2, 16, 17, 32):
+        results = commit.commit([commit.Write(user_id, post, "")] * count)
+        assert all(result or result is commit.ALONE for result in results)
+        assert max(sizes) <= importlib.import_module("extras.fast").PACKET
 
 
 def test_a_post_that_has_waited_too_long_with_others_is_not_begun_alone(
@@ -323,9 +346,9 @@ def test_a_post_with_a_plain_key_is_written_here_and_any_other_is_handed_on(
 ) -> None:
     keys: list[str] = []
 
-    def once(_: Any, writes: Sequence[Any], write: Callable[[Any], Any]) -> list[Any]:
+    def once(_: Any, writes: list[Any], write: Callable[[list[Any]], list[Any]]) -> list[Any]:
         keys.extend(write.key for write in writes)
-        return [write(each) for each in writes]
+        return write(writes)
 
     monkeypatch.setattr(core.hooks, "once", once)
     add(fast, {**ada, "Idempotency-Key": key})

@@ -48,21 +48,28 @@ def claim(user_id: int, post: schemas.PostInput, key: str) -> Claim | None:
     return Claim(user_id, sha256(mine.encode()).digest(), sha256(body.encode()).digest())
 
 
-def once(ttl: int, connection: Connection, writes: Sequence[Write], write: Callable[[Any], Result]) -> list[Result]:
-    """`write` each whose key is new; the accounts are locked, so of two at once the second finds the first's key."""
+def once(
+    ttl: int, connection: Connection, writes: Sequence[Write], write: Callable[[list[Any]], Sequence[Result]]
+) -> list[Result]:
+    """`write` those whose key is new; the accounts are locked, so of two at once the second finds the first's key.
+
+    If a key comes twice among them, it is written once here, and the other is not.
+    """
     claims = [claim(*each) for each in writes]
     found, now = find(connection, [mine for mine in claims if mine]), models.now()
     known = {key.digest: (key.body, key.post_id) for key in found if key.expires_at > now}
-    kept, results = list[Kept](), list[Result]()
-    for each, mine in zip(writes, claims, strict=True):
-        result = replay(*known[mine.digest], mine) if mine and mine.digest in known else write(each)
+    firsts = {mine.digest if mine else number: number for number, mine in reversed([*enumerate(claims)])}
+    new = sorted(number for digest, number in firsts.items() if digest not in known)
+    written = dict(zip(new, write([writes[number] for number in new]), strict=True))
+    results, kept = list[Result](), list[Kept]()
+    for number, mine in enumerate(claims):
+        result = replay(*known[mine.digest], mine) if mine and mine.digest in known else written.get(number)
         if mine and isinstance(result, int):
-            known[mine.digest] = mine.body, result
             kept.append((*mine, result, now + ttl * 1000))
         results.append(result)
     if kept:
-        new = {digest for _, digest, *_ in kept}
-        keep(connection, kept, [key.id for key in found if key.digest in new])  # whose time is over
+        digests = {digest for _, digest, *_ in kept}
+        keep(connection, kept, [key.id for key in found if key.digest in digests])  # whose time is over
     return results
 
 
@@ -96,7 +103,7 @@ def keep(connection: Connection, keys: list[Kept], over: list[int]) -> None:
 def write_once(connection: Connection, user_id: int, post: schemas.PostInput, key: str) -> int:
     """The new post's id, in a transaction of its own; raises what refuses it, or its Replay."""
     core.raise_version(connection, user_id, 0, 0)  # locks the account; a Replay rolls it back
-    write: Callable[[Write], int] = lambda each: core.write_post(connection, *each[:2])  # noqa: E731
+    write = lambda new: [core.write_post(connection, *each[:2]) for each in new]  # noqa: E731
     (result,) = models.hooks.once(connection, [(user_id, post, key)], write)
     if isinstance(result, Exception):
         raise result
