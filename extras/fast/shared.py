@@ -39,6 +39,7 @@ class Shared(Generic[T, R]):
         """Run until nobody waits."""
         try:
             while waiting:
+                await asyncio.sleep(0)  # who has arrived meanwhile joins: a thread's turn costs more than many items
                 batch = waiting[: self.size]
                 del waiting[: self.size]
                 try:
