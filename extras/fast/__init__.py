@@ -15,8 +15,8 @@ and of other extras are the same, and `metrics` and `logs` see the same routes.
   for all; MySQL the same). None can hurt another. An account that is locked elsewhere, a text of more than 64 KiB, and
   all that is left once a transaction has taken 0.5 seconds are written by the core, each in a transaction of its own;
   so is the whole batch if its transaction fails. What the database or another extra refuses is refused alone. MariaDB
-  inserts them by one statement; if that is refused or takes longer than 0.5 seconds, they are inserted one by one, as
-  is what comes in the next minute.
+  inserts them by one statement, which is given the time that is left; if it fails, posts are inserted one by one, for a
+  minute.
 
 - **Keys of `idempotency`** are looked for and kept by one statement each for all posts of a transaction. One that is no
   plain `Idempotency-Key` (letters, digits, `-`, `_`), and what is not written in the shared transaction, is handed on.

@@ -1,12 +1,12 @@
 """One transaction for all posts that wait to be written, in which none can hurt another."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, exc
 
@@ -16,6 +16,8 @@ import schemas
 from models import hooks
 
 from .shared import Shared
+
+T = TypeVar("T")
 
 LARGE = 2**16  # characters of a text, from which it is written alone
 DRIVER: Any = models.engine.dialect.loaded_dbapi
@@ -68,7 +70,9 @@ def commit(writes: list[Write]) -> Sequence[Result]:
 def write_posts(connection: Connection, writes: list[Write]) -> list[Result]:
     free = unlocked(connection, {write.user_id for write in writes})
     ours = [write for write in writes if write.user_id in free]
-    write_ours = partial(ask_and_write_posts if hooks.on_post else insert_posts, connection, time.monotonic() + BUDGET)
+    until = time.monotonic() + BUDGET
+    ask_each = partial(one_by_one, until, partial(ask_and_write, connection))
+    write_ours = ask_each if hooks.on_post else partial(insert_posts, connection, until)
     written = hooks.once(connection, ours, write_ours) if any(write.key for write in ours) else write_ours(ours)
     accounts = {write.user_id for write, result in zip(ours, written, strict=True) if isinstance(result, int)}
     if accounts and not hooks.on_post:
@@ -114,28 +118,36 @@ INSERT = "INSERT INTO posts (user_id, size, status, created_at, updated_at, text
 
 def insert_posts(connection: Connection, until: float, writes: list[Write]) -> Sequence[Result]:
     """What `core.write_post` does but for the version: by one statement where it tells all ids, or by one for each."""
-    now = models.now()
-    rows = [(user_id, len(post.text.encode()), post.status, now, now, post.text) for user_id, post, _ in writes]
-    if can_go_together(rows):
+    rows, left = [row_of(write) for write in writes], until - time.monotonic()
+    if left > 0.01 and can_go_together(rows):
         try:
-            return insert_together(connection, rows)
+            return insert_together(connection, left, rows)
         except DRIVER.Error as error:
             if is_fatal(connection, error):
                 raise  # the others' posts are gone with this one
             apart.until = time.monotonic() + APART
-    return [insert_post(connection, row) if time.monotonic() <= until else ALONE for row in rows]
+    return one_by_one(until, partial(insert_post, connection), rows)
 
 
-def can_go_together(rows: Sequence[Row]) -> bool:
+def row_of(write: Write) -> Row:
+    now, (user_id, post, _) = models.now(), write
+    return user_id, len(post.text.encode()), post.status, now, now, post.text
+
+
+def one_by_one(until: float, write: Callable[[T], Result], items: list[T]) -> list[Result]:
+    return [write(item) if time.monotonic() <= until else ALONE for item in items]
+
+
+def can_go_together(rows: list[Row]) -> bool:
     """On MariaDB, which tells all their ids, and whose statements can be limited in time."""
     fit = not models.SQLITE and models.engine.dialect.insert_returning and sum(size for _, size, *_ in rows) <= TOGETHER
     return fit and len(rows) > 1 and time.monotonic() > apart.until
 
 
-def insert_together(connection: Connection, rows: Sequence[Row]) -> Sequence[int]:
+def insert_together(connection: Connection, seconds: float, rows: list[Row]) -> Sequence[int]:
     """All or none, as one may be refused or too slow. The ids go up in the order of the rows."""
     sql = INSERT + ", (?)" * (len(rows) - 1)
-    limited = f"SET STATEMENT max_statement_time = {BUDGET} FOR {sql} RETURNING id"
+    limited = f"SET STATEMENT max_statement_time = {seconds:.3f} FOR {sql} RETURNING id"
     return sorted(post_id for (post_id,) in execute(connection, limited, *rows))
 
 
@@ -157,10 +169,6 @@ def is_fatal(connection: Connection, error: Any) -> bool:
         return True
     code = (*error.args, None)[0]
     return code in models.CONFLICTS | models.READ_ONLY or models.engine.dialect.is_disconnect(error, None, None)
-
-
-def ask_and_write_posts(connection: Connection, until: float, writes: list[Write]) -> Sequence[Result]:
-    return [ask_and_write(connection, write) if time.monotonic() <= until else ALONE for write in writes]
 
 
 def ask_and_write(connection: Connection, write: Write) -> Result:

@@ -58,8 +58,10 @@ def once(
     claims = [claim(*each) for each in writes]
     found, now = find(connection, [mine for mine in claims if mine]), models.now()
     known = {key.digest: (key.body, key.post_id) for key in found if key.expires_at > now}
-    firsts = {mine.digest if mine else number: number for number, mine in reversed([*enumerate(claims)])}
-    new = sorted(number for digest, number in firsts.items() if digest not in known)
+    firsts: dict[object, int] = {}
+    for number, mine in enumerate(claims):
+        firsts.setdefault(mine.digest if mine else number, number)
+    new = [number for digest, number in firsts.items() if digest not in known]
     written = dict(zip(new, write([writes[number] for number in new]), strict=True))
     results, kept = list[Result](), list[Kept]()
     for number, mine in enumerate(claims):
