@@ -23,12 +23,15 @@ pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(needs), reason=f"need
 
 CLIENTS = 12
 POSTS_EACH = 100
+KEYS = 50
 
 
 @pytest.fixture(scope="module")
 def raised() -> Iterator[cluster.Cluster]:
-    with cluster.raised() as raised:
-        yield raised
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("EXTRAS", "+idempotency")
+        with cluster.raised() as raised:
+            yield raised
 
 
 @pytest.fixture
@@ -101,6 +104,41 @@ def test_an_account_written_through_both_nodes_at_once_loses_nothing(posts: clus
     for url in posts.services:
         with httpx2.Client(base_url=url, headers=headers) as client:
             assert sorted(ids(client)) == sorted(post_id for _, post_id in answers)
+
+
+def test_a_key_sent_through_both_nodes_at_once_writes_one_post_whose_id_both_are_told(posts: cluster.Cluster) -> None:
+    accounts = [sign_up(posts.url) for _ in range(4)]
+    keys = [uuid.uuid4().hex for _ in range(KEYS)]
+    pairs = [threading.Barrier(2) for _ in range(CLIENTS // 2)]
+
+    def add_post(client: httpx2.Client, number: int) -> int:
+        headers = {**accounts[number % len(accounts)], "Idempotency-Key": keys[number]}
+        while True:
+            answer = client.post("/addPost", json={"text": keys[number]}, headers=headers)
+            if answer.status_code != 503:
+                assert answer.status_code == 201, answer.text
+                return int(answer.json()["postID"])
+
+    def add_posts(url: str, pair: int) -> dict[int, int]:
+        told = {}
+        with httpx2.Client(base_url=url, timeout=30) as client:
+            for number in range(pair, KEYS, len(pairs)):
+                pairs[pair].wait(30)
+                told[number] = add_post(client, number)
+        return told
+
+    before = conflicts(posts)
+    places = itertools.product(posts.services, range(len(pairs)))
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        told = list(pool.map(lambda place: add_posts(*place), places))
+    assert conflicts(posts) > before
+    ids = {number: post_id for each in told for number, post_id in each.items()}
+    assert all(ids[number] == post_id for each in told for number, post_id in each.items())
+    assert sorted(ids) == list(range(KEYS))
+    written = posts.nodes[2].query(f"SELECT text, id FROM posts.posts WHERE text IN {tuple(keys)}")
+    assert sorted(written) == sorted((keys[number], post_id) for number, post_id in ids.items())
+    with httpx2.Client(base_url=posts.url, timeout=30) as client:
+        assert {number: add_post(client, number) for number in ids} == ids
 
 
 class Refusal(NamedTuple):
