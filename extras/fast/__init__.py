@@ -18,8 +18,8 @@ and of other extras are the same, and `metrics` and `logs` see the same routes.
   inserts them by one statement, which is given the time that is left; if it fails, posts are inserted one by one, for a
   minute.
 
-- **Keys of `idempotency`** are looked for and kept by one statement each for all posts of a transaction. One that is no
-  plain `Idempotency-Key` (letters, digits, `-`, `_`), and what is not written in the shared transaction, is handed on.
+- **Keys of `idempotency`** are kept by one statement for all posts of a transaction. One that is no plain
+  `Idempotency-Key` (letters, digits, `-`, `_`), and what is not written in the shared transaction, is handed on.
 
 With middleware of FastAPI's own kind (`app.add_middleware`) or `app.dependency_overrides` it steps aside, as it cannot
 know what these want to see; an extra that adds its middleware to `models.hooks.layers` stands around it.

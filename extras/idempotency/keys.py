@@ -1,13 +1,13 @@
-"""Each key is good for one post: it is looked for before the post is written, and kept in the same transaction."""
+"""Each key is good for one post, and is kept in the same transaction, where its index refuses it a second time."""
 
-from collections import Counter
+import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from itertools import chain
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, exc
 
 import app as core
 import models
@@ -21,6 +21,9 @@ KEY_USED = {
     "loc": ("header", "Idempotency-Key"),
     "msg": "This key was sent with another post: take a new key for each post",
 }
+WARY = 60  # seconds in which keys are looked for before they are kept, once one was there
+
+wary = SimpleNamespace(until=0.0)
 
 Write = tuple[int, schemas.PostInput, str]  # the account's id, the post and its key, "" for none
 Result = int | Exception | None  # the new post's id, what refuses it, or None if it is not written here
@@ -49,30 +52,38 @@ def claim(user_id: int, post: schemas.PostInput, key: str) -> Claim | None:
 
 
 def once(
-    ttl: int, connection: Connection, writes: Sequence[Write], write: Callable[[list[Any]], Sequence[Result]]
+    ttl: int,
+    connection: Connection,
+    writes: Sequence[Write],
+    write: Callable[[list[Any]], Sequence[Result]],
+    look: bool = False,
 ) -> list[Result]:
     """`write` those whose key is new; the accounts are locked, so of two at once the second finds the first's key.
 
-    If a key comes twice among them, it is written once here, and the other is not.
+    To look for keys takes as long as to keep them, and most are new. So unless one was sent again of late, or a check
+    might count its post, they are kept without a look; one that was there rolls all back, and each is to be written by
+    itself. If a key comes twice among them, the first is written here.
     """
-    claims = [claim(*each) for each in writes]
-    found, now = find(connection, [mine for mine in claims if mine]), models.now()
+    claims, now = [claim(*each) for each in writes], models.now()
+    look = look or bool(models.hooks.on_post) or time.monotonic() < wary.until
+    found = find(connection, [mine for mine in claims if mine]) if look else ()
     known = {key.digest: (key.body, key.post_id) for key in found if key.expires_at > now}
     firsts: dict[object, int] = {}
     for number, mine in enumerate(claims):
         firsts.setdefault(mine.digest if mine else number, number)
     new = [number for digest, number in firsts.items() if digest not in known]
     written = dict(zip(new, write([writes[number] for number in new]), strict=True))
-    results, kept = list[Result](), list[Kept]()
-    for number, mine in enumerate(claims):
-        result = replay(*known[mine.digest], mine) if mine and mine.digest in known else written.get(number)
-        if mine and isinstance(result, int):
-            kept.append((*mine, result, now + ttl * 1000))
-        results.append(result)
+    kept = [
+        (*mine, result, now + ttl * 1000)
+        for number, result in written.items()
+        if (mine := claims[number]) and isinstance(result, int)
+    ]
     if kept:
-        digests = {digest for _, digest, *_ in kept}
-        keep(connection, kept, [key.id for key in found if key.digest in digests])  # whose time is over
-    return results
+        keep(connection, kept, [key.id for key in found if key.expires_at <= now])
+    return [
+        replay(*known[mine.digest], mine) if mine and mine.digest in known else written.get(number)
+        for number, mine in enumerate(claims)
+    ]
 
 
 def replay(body: bytes, post_id: int, mine: Claim) -> Exception:
@@ -80,33 +91,43 @@ def replay(body: bytes, post_id: int, mine: Claim) -> Exception:
 
 
 # One statement each for all, as each takes its time; those of SQLAlchemy take longer to make than to run.
-COLUMNS = "user_id", "digest", "body", "post_id", "expires_at"
-KEEP = f"INSERT INTO idempotency_keys ({', '.join(COLUMNS)}) VALUES "  # noqa: S608
-FIND = f"SELECT id, {', '.join(COLUMNS)} FROM idempotency_keys WHERE "  # noqa: S608
-MARK = "?" if models.SQLITE else "%s"
+COLUMNS = "user_id, digest, body, post_id, expires_at"
+FIND = f"SELECT id, {COLUMNS} FROM idempotency_keys WHERE "  # noqa: S608
+KEEP = f"INSERT INTO idempotency_keys ({COLUMNS}) VALUES "  # noqa: S608
 
 
 def find(connection: Connection, claims: list[Claim]) -> Sequence[Any]:
     """Those of these keys that are kept, or were."""
-    each = f"user_id = {MARK} AND digest = {MARK}"
-    values = tuple(chain.from_iterable(mine[:2] for mine in claims))
-    return connection.exec_driver_sql(FIND + " OR ".join([each] * len(claims)), values).all()
+    these = " OR ".join(f"user_id = {user_id} AND digest = X'{digest.hex()}'" for user_id, digest, _ in claims)
+    return connection.exec_driver_sql(FIND + these).all()
 
 
 def keep(connection: Connection, keys: list[Kept], over: list[int]) -> None:
-    for user_id, count in Counter(key[0] for key in keys).items():
-        make_room(connection, user_id, count)
     if over:
         connection.execute(delete(Key).where(Key.id.in_(over)))
-    row = f"({', '.join([MARK] * len(COLUMNS))})"
-    connection.exec_driver_sql(KEEP + ", ".join([row] * len(keys)), tuple(chain.from_iterable(keys)))
+    try:
+        if models.SQLITE:
+            connection.exec_driver_sql(KEEP + "(?, ?, ?, ?, ?)", keys)
+        else:
+            connection.exec_driver_sql(KEEP + ", ".join(map(literal, keys)))
+    except exc.IntegrityError:
+        wary.until = time.monotonic() + WARY
+        raise
+    for user_id, *_ in keys:
+        make_room(connection, user_id)
+
+
+def literal(key: Kept) -> str:
+    """PyMySQL takes long to escape bytes."""
+    user_id, digest, body, post_id, expires_at = key
+    return f"({user_id}, X'{digest.hex()}', X'{body.hex()}', {post_id}, {expires_at})"
 
 
 def write_once(connection: Connection, user_id: int, post: schemas.PostInput, key: str) -> int:
     """The new post's id, in a transaction of its own; raises what refuses it, or its Replay."""
     core.raise_version(connection, user_id, 0, 0)  # locks the account; a Replay rolls it back
     write = lambda new: [core.write_post(connection, *each[:2]) for each in new]  # noqa: E731
-    (result,) = models.hooks.once(connection, [(user_id, post, key)], write)
+    (result,) = models.hooks.once(connection, [(user_id, post, key)], write, look=True)
     if isinstance(result, Exception):
         raise result
     return int(result)

@@ -183,6 +183,21 @@ def test_posts_of_many_at_once_with_and_without_keys_and_some_twice_are_each_wri
         assert Counter(texts(server, account)) == {**dict.fromkeys(keys[:3], 1), "no key": 2}
 
 
+def test_the_first_keys_that_are_sent_again_hurt_none_of_the_posts_beside_them(
+    url: str, servers: dict[str, Server]
+) -> None:
+    accounts = [servers[BOTH[1]].account() for _ in range(16)]
+    key = new_key()
+    ids = [written(send(servers[BOTH[1]], account, key)) for account in accounts[:8]]
+    with serve(url, EXTRAS=BOTH[0]) as fresh, ThreadPoolExecutor(16) as pool:  # it has seen none sent again
+        answers = list(pool.map(lambda account: send(fresh, account, key), accounts))
+    assert [replayed(answer) for answer in answers[:8]] == ids
+    new = [written(answer) for answer in answers[8:]]
+    for account, post_id in zip(accounts, ids + new, strict=True):
+        posts = servers[BOTH[1]].get("/getPosts", headers=account).json()
+        assert [post["postID"] for post in posts] == [post_id]
+
+
 def test_an_account_that_is_locked_elsewhere_delays_no_other_with_a_key(url: str, servers: dict[str, Server]) -> None:
     if url.startswith("sqlite"):
         pytest.skip("SQLite locks the whole file")
