@@ -106,8 +106,8 @@ def translate(html: str, language: str, public: bool) -> str:
         name = place[2]
         return place[1] + escape((public and texts.get(f"{name}.public")) or texts[name])
 
-    html = re.sub(r'(data-t="(\w+)"[^>]*>)[^<]*', fill, html)
-    html = re.sub(r'(data-t-\w+="(\w+)" (?:aria-label|placeholder)=")[^"]*', fill, html)
+    html = re.sub(r'(data-t="([\w.]+)"[^>]*>)[^<]*', fill, html)
+    html = re.sub(r'(data-t-\w+="(\w+)" (?:aria-label|placeholder|lang)=")[^"]*', fill, html)
     html = html.replace('lang="en"', f'lang="{language}"', 1)
     return html.replace("</script>\n</body>", f"{json.dumps(texts, ensure_ascii=False)}</script>\n</body>")
 

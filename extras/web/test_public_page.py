@@ -178,7 +178,7 @@ def test_axe_finds_nothing_on_a_phone(new_page: NewPage, server: Server, scheme:
     page.locator("#settings").click()
     page.locator("#profile input[name=handle]").fill("a b")
     page.locator("#profile button").first.click()
-    expect(page.locator("#profile [data-error=handle]")).to_be_visible()
+    expect(page.locator("#profile [data-error^=handle]")).to_be_visible()
     check()
     page.locator("#release").click()
     expect(page.locator("#confirm-yes")).to_be_visible()

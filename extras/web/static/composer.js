@@ -1,8 +1,7 @@
 /** The form for a text, new or edited: keeps what is typed until it is sent, and says when it grows too long. */
 
 import { $$, clone, confirm, onSubmit } from "./dom.js";
-import { draftKey, saveDraft } from "./session.js";
-import { browser } from "./storage.js";
+import { browser, draftKey, saveDraft } from "./session.js";
 import { t, translate } from "./words.js";
 
 const LIMIT = 1_048_576; // bytes of the body on the wire
@@ -15,24 +14,21 @@ function bytesLeft(text) {
   return LIMIT - encoder.encode(JSON.stringify({ text, status: "published" })).length;
 }
 
-/** A random one, also where the page came without TLS and `crypto.randomUUID` is not there. */
-const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
-
 const online = () => new Promise((resolve) => addEventListener("online", resolve, { once: true }));
 
-/** `send({text, status}, sent, key, inform)` may throw a Refusal, then the text stays; `sent` is the text as it was
- * typed, and `key` the same each time that a new text is sent, until it has arrived; `inform` says how it goes. `post`
- * is what is edited, if anything is, and the form's `version` is the one that the edit began with. */
-export function composer(send, post = /** @type {any} */ (undefined), close = () => {}) {
+/** `send({text, status}, form)` gives the post as it is saved, or throws a Refusal: then the text stays. The form's `key`
+ * is the same each time that a new text is sent, until it has arrived, and its `version` is the one that the edit of
+ * `post` began with; `inform` says how it goes. `close(saved)` ends an edit, with the post if it was saved. */
+export function composer(send, post = /** @type {any} */ (undefined), close = (_saved) => {}) {
   const form = clone("composer");
   const { text } = form.elements;
   const [cancel, draft, primary] = form.querySelectorAll("button");
   const note = form.querySelector(".note");
   const name = (form.draft = draftKey(post?.postID ?? "new"));
-  const inform = (words) => (note.textContent = words);
-  const turn = () => (text.dir = text.value.length < 5000 ? "auto" : RTL.test(text.value) ? "rtl" : "ltr");
   text.value = post?.text ?? "";
   let original = text.value; // as it is saved, but for CRLF, which a textarea turns into LF
+  const turn = () => (text.dir = text.value.length < 5000 ? "auto" : RTL.test(text.value) ? "rtl" : "ltr");
+  form.inform = (words) => (note.textContent = words);
 
   /** What was typed, here or in another tab. */
   form.restore = () => {
@@ -53,63 +49,59 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
   function keepAndTell() {
     const kept = keep();
     const left = bytesLeft(text.value);
-    inform(left > LIMIT / 10 ? kept : left < 0 ? t("over", { n: -left }) : t("left", { n: left }));
+    form.inform(left > LIMIT / 10 ? kept : left < 0 ? t("over", { n: -left }) : t("left", { n: left }));
     note.classList.toggle("over", left < 0);
   }
 
-  async function leave() {
+  cancel.onclick = async () => {
     if (text.value !== original && !(await confirm(t("discard"), t("discardYes")))) return text.focus();
     saveDraft(name, "");
     close();
-  }
-
-  text.addEventListener("input", () => {
+  };
+  text.oninput = () => {
     turn();
     keepAndTell();
-  });
-  form.addEventListener("keydown", (event) => {
+  };
+  form.onkeydown = (event) => {
     if (event.isComposing) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(primary);
     if (event.key !== "Escape" || !post) return;
     event.preventDefault(); // or it would close the question, too
-    leave();
-  });
+    cancel.click();
+  };
 
-  async function submit(_, { value: status }) {
+  onSubmit(form, async (_, { value: status }) => {
     if (!navigator.onLine) {
-      inform(t("waiting"));
+      form.inform(t("waiting"));
       await online();
       if (!form.isConnected) return; // its account has logged out
     }
     const sent = text.value;
-    if (!post) form.key ??= newKey();
+    if (!post) form.key ??= crypto.getRandomValues(new Uint32Array(4)).join("-"); // without TLS there is no randomUUID
     const kept = keep();
-    inform("");
-    try {
-      await send(post && sent === original ? { status } : { text: sent, status }, sent, form.key, inform);
-    } catch (refusal) {
-      if (refusal.spent) form.key = undefined;
-      if (refusal.spent) keep();
-      inform(refusal.status === 413 ? "" : kept); // it is said already
+    form.inform("");
+    const saved = await send(post && sent === original ? { status } : { text: sent, status }, form).catch((refusal) => {
+      form.inform(refusal.status === 413 ? "" : kept); // that it is too long, is said already
+      if (refusal.status === 412) form.version = undefined; // sent again, it replaces what is there
+      if (refusal.status === 422) form.key = undefined; // it may be of another text
+      if (refusal.status === 422) keep();
       throw refusal;
-    }
+    });
     form.key = undefined;
+    form.version = saved?.version;
     if (post) original = sent;
-    else if (text.value === sent) text.value = original; // else it was typed on meanwhile
+    const isAll = text.value === sent; // nothing was typed meanwhile
+    if (isAll) text.value = original;
     keepAndTell();
+    if (post && isAll) close(saved);
     if (!post) text.focus();
-  }
-  onSubmit(form, submit, { 413: "text" });
+    if (!post) return t(status === "draft" ? "saidDraft" : "saidSaved");
+    return t(isAll ? "saidEdited" : "savedBut");
+  });
 
-  if (post) {
-    const isDraft = post.status === "draft";
-    text.dataset.tLabel = "editing";
-    primary.dataset.t = isDraft ? "save" : "saveEdit";
-    draft.dataset.t = isDraft ? "keepDraft" : "toDraft";
-    translate(form);
-    cancel.hidden = false;
-    cancel.onclick = leave;
-  }
+  if (post) text.dataset.tLabel = "editing";
+  if (post?.status === "published") [draft.dataset.t, primary.dataset.t] = ["toDraft", "saveEdit"];
+  translate(form);
   form.restore();
   if (bytesLeft(text.value) < LIMIT / 10) keepAndTell();
   return form;

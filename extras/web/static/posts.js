@@ -1,18 +1,16 @@
 /** The list: newest first, a page at a time, all posts or those that are sought. */
 
-import { Refusal, request } from "./api.js";
+import { Refusal, insist, isUnknown, keyed, request } from "./api.js";
 import { composer } from "./composer.js";
-import { $, announce, clone, say } from "./dom.js";
-import { showPlace } from "./place.js";
-import { changed, current, draftKey, draftsOf, saveDraft } from "./session.js";
-import { browser } from "./storage.js";
+import { $, announce, clone, copy, say } from "./dom.js";
+import { browser, changed, current, draftKey, drafts, saveDraft } from "./session.js";
 import { showText } from "./text.js";
 import { discard, empty, restore, timeToUndo, trash } from "./trash.js";
 import { ago, exactly, has, t } from "./words.js";
 
 const PAGE = 50;
 
-let items = new Map(); // postID -> its <li>, which has `post`, and `editor` while it is edited, `undo` once it is deleted
+let items = new Map(); // postID -> its <li>, which has `post`, and is `busy` while that is edited or can be restored
 let next; // the address of older posts; null: there are none; undefined: not loaded yet
 let failed; // what to try again, if the last load failed
 let loading = Promise.resolve();
@@ -40,14 +38,16 @@ function choose(newStatus, newNeedle) {
 /** Make the list as `items` has it. What is in its place already is not touched, as moving it costs its focus. */
 function show() {
   const gone = trash();
-  const shown = [...items.values()].filter(({ undo, post }) => undo || !gone.includes(post.postID));
-  const kept = new Set(shown);
-  for (const item of [...$("list").children]) if (!kept.has(item)) item.remove();
+  const shown = [...items.values()].filter(({ isDeleted, post }) => isDeleted || !gone.includes(post.postID));
+  const focused = document.activeElement?.closest("#list > li");
+  const neighbour = focused?.nextElementSibling ?? focused?.previousElementSibling;
+  for (const item of [...$("list").children]) if (!shown.includes(item)) item.remove();
   shown.forEach((item, i) => {
     const there = $("list").children[i];
     if (there !== item) $("list").insertBefore(item, there ?? null);
   });
-  const n = shown.filter((item) => !item.undo).length;
+  if (focused && !focused.isConnected) focusInstead(focused, neighbour);
+  const n = shown.filter((item) => !item.isDeleted).length;
   const [some, all] = needle ? ["foundSome", "foundAll"] : ["shownSome", "shownAll"];
   $("skeleton").hidden = next !== undefined || shown.length > 0 || Boolean(failed);
   $("count").textContent = next === undefined || (!n && !needle) ? "" : t(next ? some : all, { n });
@@ -60,24 +60,27 @@ function show() {
   if (next && !failed) nearEnd.observe($("more"));
 }
 
+/** Of an item that was replaced, or else is gone. */
+function focusInstead(item, neighbour) {
+  const heir = items.get(item.post.postID) ?? neighbour;
+  (heir?.querySelector("article, button") ?? $("list-title")).focus();
+}
+
 const load = (address, before) => (loading = answer(++turn, address, before));
 
 /** The page's posts, after those that are known to be before it. */
 async function answer(mine, address, before) {
   say($("list-error"), "");
-  failed = undefined;
-  let page;
-  try {
-    page = await request("GET", address);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    if (mine !== turn) return [];
-    failed = () => load(address, before);
-    say($("list-error"), error.message);
-    show();
-    return [];
-  }
+  const page = await request("GET", address).catch((refusal) => refusal);
   if (mine !== turn) return [];
+  failed = page instanceof Refusal && (() => load(address, before));
+  if (failed) say($("list-error"), page.message);
+  else accept(page, before);
+  show();
+  return page.data ?? [];
+}
+
+function accept(page, before) {
   const end = page.next ? Number(new URL(page.next).searchParams.get("before")) : 0;
   const isAgain = !before.size && next !== undefined;
   const older = [...items].filter(([id]) => isAgain && id < end); // of large posts, a page has fewer than were shown
@@ -85,14 +88,12 @@ async function answer(mine, address, before) {
   items = new Map([...before, ...fresh, ...older]);
   if (!older.length) next = page.next ?? null;
   if (!next && !status && !needle) forgetEdits();
-  show();
-  return page.data;
 }
 
 /** Of posts that are gone. */
 function forgetEdits() {
-  const known = new Set([...items.keys(), "new"].map((id) => draftKey(id)));
-  for (const name of draftsOf(current()?.email)) if (!known.has(name)) saveDraft(name, "");
+  const known = [...items.keys(), "new"].map(draftKey);
+  for (const name of drafts()) if (!known.includes(name)) saveDraft(name, "");
 }
 
 /** Fetch again as many posts as are shown. */
@@ -100,11 +101,6 @@ export function refresh() {
   const limit = String(Math.min(1000, Math.max(PAGE, items.size)));
   const query = new URLSearchParams({ limit, ...(status && { status }), ...(needle && { text: needle }) });
   return load(`${needle ? "findPosts" : "getPosts"}?${query}`, new Map());
-}
-
-/** The whole list, from its top: a new post may not be among those that were sought. */
-export function refreshAll() {
-  return status || needle ? seek("", "") : refresh();
 }
 
 async function more(focus) {
@@ -120,7 +116,6 @@ const nearEnd = new IntersectionObserver(([end]) => end?.isIntersecting && more(
 $("more").onclick = () => more(true);
 
 function seek(newStatus, newNeedle) {
-  if (newStatus === status && newNeedle === needle) return;
   choose(newStatus, newNeedle);
   return refresh();
 }
@@ -137,101 +132,113 @@ setInterval(() => $("list").querySelectorAll("time").forEach(tell), 30_000);
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
+/** Send a new post, and see to it that it is there once. */
+export async function add(post, { key, inform }) {
+  const headers = { "Idempotency-Key": key };
+  // It may not be among those that were sought.
+  const showAll = () => (status || needle ? seek("", "") : refresh());
+  try {
+    await insist(inform, "POST", "addPost", post, { headers });
+  } catch (refusal) {
+    const isUnsure = !keyed && isUnknown(refusal) && refusal.said !== "503.saved";
+    if (isUnsure || refusal.fields["Idempotency-Key"]) await showAll();
+    if (keyed && isUnknown(refusal)) refusal.message = t("failed");
+    if (isUnsure && refusal.status === 0) refusal.message += ` ${t("unsure")}`;
+    throw refusal;
+  }
+  changed();
+  showAll();
+}
+
+// A post
+
+for (const button of $("post").content.querySelectorAll(".copy, .share")) button.hidden = !navigator.clipboard; // needs TLS
+
+/** Give it the address of what is public, the page of a handle or a post there. */
+export function point(link) {
+  link.href = `@${document.documentElement.dataset.handle}${link.dataset.at}`;
+}
+
 /** @param {any} [known] the one that is shown, which stays if it can */
 function itemOf(post, known) {
-  if (known?.editor || known?.undo || (known?.needle === needle && same(known.post, post))) return known;
-  const item = clone("post");
+  if (known?.busy || (known?.needle === needle && same(known.post, post))) return known;
+  const { postID } = post;
+  const item = Object.assign(clone("post"), { post, needle });
+  if (timeToUndo(postID) > 0) return offerUndo(item);
   const part = (selector) => item.querySelector(selector);
-  Object.assign(item, { post, needle, place: part(".place"), share: part(".share") });
-  if (timeToUndo(post.postID) > 0) return offerUndo(item);
-  showPlace(item);
-  const time = part("time");
+  const [article, time, edited, place] = ["article", "time", ".edited", ".place"].map(part);
   time.dateTime = post.createdAt;
   time.title = exactly(post.createdAt);
   tell(time);
-  part("article").ariaLabel = `${post.text.trim().slice(0, 60)}, ${time.title}`;
-  part(".badge").hidden = post.status !== "draft";
-  part(".edited").hidden = post.updatedAt === post.createdAt;
-  part(".edited").title = exactly(post.updatedAt);
+  article.dataset.status = post.status;
+  article.ariaLabel = `${post.text.trim().slice(0, 60)}, ${time.title}`;
+  edited.hidden = post.updatedAt === post.createdAt;
+  edited.title = exactly(post.updatedAt);
+  place.dataset.at = `/${postID}`;
+  point(place);
   showText(part(".text"), part(".whole"), post.text, needle);
-  part(".copy").hidden = !navigator.clipboard; // it needs TLS
-  part(".copy").onclick = async () => [await navigator.clipboard.writeText(post.text), announce(t("copied"))];
+  part(".share").onclick = () => copy(place.href, t("linkCopied"));
+  part(".copy").onclick = () => copy(post.text, t("copied"));
+  part(".edit").onclick = () => edit(item).elements.text.focus();
   part(".delete").onclick = ({ detail }) => {
     if (detail > 1) return; // the second click of two was not for this post
-    discard(post.postID);
-    renew(item);
+    discard(postID);
+    renew(post);
   };
-  part(".edit").hidden = !has("editPost");
-  part(".edit").onclick = () => edit(item).elements.text.focus();
-  if (has("editPost") && browser.get(draftKey(post.postID))) edit(item); // was interrupted
+  if (has("editPost") && browser.get(draftKey(postID))) edit(item); // was interrupted
   return item;
 }
 
-/** Put the post in its place as it is now, and the focus there. */
-function renew(item, focus = "article, button") {
-  const fresh = itemOf(item.post);
-  items.set(item.post.postID, fresh);
-  item.replaceWith(fresh);
-  fresh.querySelector(focus).focus();
+/** Put the post in its place as it is now; the focus stays there. */
+function renew(post) {
+  items.set(post.postID, itemOf(post));
   show();
 }
 
 /** In the post's place, while there is time. */
 function offerUndo(item) {
   const { postID } = item.post;
-  item.undo = clone("undo");
-  item.replaceChildren(item.undo);
-  const [words, button] = item.undo.children;
+  item.busy = item.isDeleted = true;
+  item.replaceChildren(clone("undo"));
+  const [words, button] = item.firstElementChild.children;
   words.id = `undo-${postID}`;
   button.setAttribute("aria-describedby", words.id);
-  button.onclick = () => [restore(postID), renew(item)];
+  button.onclick = () => {
+    restore(postID);
+    renew(item.post);
+  };
   setTimeout(close, timeToUndo(postID), item);
   return item;
 }
 
 /** It can be undone no more. */
 function close(item) {
-  if (items.get(item.post.postID) !== item) return;
-  const neighbour = item.nextElementSibling ?? item.previousElementSibling;
-  const focused = item.contains(document.activeElement);
-  items.delete(item.post.postID);
-  show();
-  if (focused) (neighbour?.querySelector("article, button") ?? $("list-title")).focus();
+  if (items.get(item.post.postID) === item && items.delete(item.post.postID)) show();
 }
 
 addEventListener("pagehide", () => {
   empty();
-  for (const item of items.values()) if (item.undo) close(item);
+  for (const item of items.values()) if (item.isDeleted) close(item);
 });
 addEventListener("pageshow", ({ persisted }) => persisted && current() && refresh());
 addEventListener("storage", ({ key }) => key?.includes(" trash ") && show()); // another tab deleted one
 
 /** Put the form for the text in the post's place. */
 function edit(item) {
-  async function send(body, sent) {
-    const { editor, post } = item;
-    const headers = new Headers(editor.version && { "If-Match": `"${editor.version}"` });
-    const { data } = await request("PUT", `editPost/${post.postID}`, body, { headers }).catch((refusal) => {
-      if (refusal.status !== 412) throw refusal;
-      editor.version = undefined;
-      refusal.message = t("conflict");
-      throw refusal;
-    });
-    item.post = data;
-    editor.version = data.version;
+  const { postID } = item.post;
+  async function send(body, { version }) {
+    const headers = new Headers(version && { "If-Match": `"${version}"` });
+    const { data } = await request("PUT", `editPost/${postID}`, body, { headers });
     changed();
-    if (editor.elements.text.value !== sent) return announce(t("savedBut"));
-    saveDraft(draftKey(post.postID), "");
-    renew(item);
-    announce(t("saidEdited"));
+    return data;
   }
-
-  function leave() {
-    renew(item, ".edit");
-    refresh();
+  function leave(saved) {
+    renew(saved ?? item.post);
+    if (!saved) items.get(postID).querySelector(".edit").focus();
+    refresh(); // it may be another now, or no more among those that are sought
   }
-
-  item.editor = composer(send, item.post, leave);
-  item.querySelector("article").replaceWith(item.editor);
-  return item.editor;
+  const editor = composer(send, item.post, leave);
+  item.busy = true;
+  item.replaceChildren(editor);
+  return editor;
 }

@@ -7,7 +7,6 @@ const SHORT = 1000; // characters that are shown at first; how many lines, says 
 const PIECES = /[^]{1,8000}(?:\n|$)|[^]{1,8000} |[^]{1,8000}/gu;
 // Brackets belong to a link in pairs; punctuation at its end, or after it, to the sentence.
 const LINKS = /(https?:\/\/(?:\([^\s<>"()]*\)|[^\s<>"()])*(?:\([^\s<>"()]*\)|[^\s<>"().,;:!?'’”»\]}…。，、；：！？）」』]))/i;
-const HALVES = /^[\uDC00-\uDFFF]|[\uD800-\uDBFF]$/g; // of a character that was cut through
 
 /** The form in which the extra `search` compares, near enough. */
 const fold = (text) => text.normalize("NFKC").toUpperCase().toLowerCase().replaceAll("ς", "σ");
@@ -50,7 +49,7 @@ function excerpt(text, needle) {
   const found = needle ? fold(text).indexOf(fold(needle)) : 0;
   const start = found < SHORT / 3 ? 0 : Math.max(text.lastIndexOf("\n", found) + 1, found - 80);
   if (!start && text.length < SHORT * 1.2) return text;
-  const part = text.slice(start, start + SHORT).replace(HALVES, "");
+  const part = text.slice(start, start + SHORT).replace(/^\p{Cs}|\p{Cs}$/gu, ""); // no half characters
   return `${start ? "…" : ""}${part}${start + SHORT < text.length ? "…" : ""}`;
 }
 
@@ -65,16 +64,12 @@ export function showText(box, button, text, needle) {
     button.ariaExpanded = String(open);
     if (!open || part === text) return box.replaceChildren(...linked(part, needle));
     box.replaceChildren();
-    let pause = performance.now() + 10;
     for (const [piece] of text.matchAll(PIECES)) {
-      if (performance.now() > pause) {
-        await new Promise(requestAnimationFrame);
-        pause = performance.now() + 10;
-      }
       if (!open) return; // less was wanted meanwhile
       const block = document.createElement("div");
       block.append(...linked(piece, needle));
       box.append(block);
+      await new Promise(requestAnimationFrame);
     }
   }
 

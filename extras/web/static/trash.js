@@ -1,29 +1,32 @@
 /** Deleted posts, for the seconds in which that can be undone; which, is kept in this browser until they are gone. */
 
-import { request } from "./api.js";
-import { NAME, changed, current } from "./session.js";
-import { browser } from "./storage.js";
+import { request, send } from "./api.js";
+import { NAME, browser, changed, current } from "./session.js";
 
 const GRACE = 8000; // milliseconds
 const mine = new Set(); // whose Undo is in this tab
 const nameOf = (id) => `${NAME} trash ${current()?.email} ${id}`;
 
 /** The ids of those posts. */
-export const trash = () => browser.ids(nameOf("")).map(Number);
+export const trash = () => browser.names(nameOf("")).map((name) => Number(name.split(" ").at(-1)));
 
 /** Milliseconds for which this tab offers to undo it. */
 export const timeToUndo = (id) => (mine.has(id) ? browser.get(nameOf(id)) - Date.now() : 0);
 
 export function discard(id) {
-  const time = Date.now() + GRACE;
   mine.add(id);
-  browser.set(nameOf(id), time);
-  setTimeout(carryOut, GRACE, id, time);
+  browser.set(nameOf(id), Date.now() + GRACE);
+  schedule(id);
 }
 
 export function restore(id) {
   mine.delete(id);
   browser.set(nameOf(id), null);
+}
+
+function schedule(id) {
+  const time = browser.get(nameOf(id));
+  setTimeout(carryOut, time - Date.now(), id, time);
 }
 
 /** Delete it on the server; later, if that fails now. */
@@ -40,22 +43,16 @@ async function carryOut(id, time) {
 }
 
 /** Go on with what an earlier visit, or another tab, has left. */
-export function resume() {
-  for (const id of trash()) {
-    const time = browser.get(nameOf(id));
-    setTimeout(carryOut, time - Date.now(), id, time);
-  }
-}
+export const resume = () => trash().forEach(schedule);
 
 /** Delete them now, though the page may be closing: those of this tab, or all. */
 export function empty(all = false) {
-  const headers = { Authorization: `Bearer ${current()?.token}` };
   const gone = trash().filter((id) => all || mine.has(id));
   return Promise.allSettled(
     gone.map(async (id) => {
       const name = nameOf(id); // its account may have logged out when the answer comes
-      const { ok, status } = await fetch(`deletePost/${id}`, { method: "DELETE", headers, keepalive: true });
-      if (ok || status === 404) browser.set(name, null);
+      const { response } = await send("DELETE", `deletePost/${id}`, undefined, { keepalive: true }, current()?.token);
+      if (response.ok || response.status === 404) browser.set(name, null);
     }),
   );
 }
