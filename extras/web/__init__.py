@@ -46,7 +46,9 @@ all the same, and is deleted the next time that the account is opened here; whic
 then.
 
 **To add to it:** `data-if="forgotPassword"` in `index.html` shows what only a server with that route has, `has()` asks
-the same in a script. All texts are in `texts.json`, by name; those of `NAME.public` stand where posts are public.
+the same in a script. `data-in` says when a part of the entrance is there, `data-error` what is said beside a field. All
+texts are in `texts.json`, by name; those of `NAME.public` stand where posts are public, and a refusal's is named by its
+status and a word of its `detail`.
 """
 
 import hashlib

@@ -129,7 +129,7 @@ def test_a_link_to_a_post_is_copied_and_works_behind_a_prefix(new_page: NewPage)
         page.goto(f"{server.base_url}/blog/".replace("//blog", "/blog"))
         log_in(page, email)
         page.get_by_role("article").hover()
-        for copy, path in {"#place button": f"/blog/@{handle}", "article .share": f"/blog/@{handle}/1"}.items():
+        for copy, path in {"#share": f"/blog/@{handle}", "article .share": f"/blog/@{handle}/1"}.items():
             page.locator(copy).click()
             expect(page.locator("#status")).to_have_text("Link copied.")
             assert page.evaluate("navigator.clipboard.readText()").endswith(path)

@@ -15,25 +15,24 @@ export class Refusal extends Error {
   }
 }
 
-const noJson = (error) => {
-  if (!(error instanceof SyntaxError)) throw error;
+const lost = () => {
+  throw new Refusal(0, t("lost"));
 };
+const noJson = (error) => (error instanceof SyntaxError ? undefined : lost());
 
-/** The answer, whatever it is. @param {object} [body] @param {RequestInit} [more] @param {string} [token] */
+/** The answer, and whether that is so now which was wanted.
+ * @param {object} [body] @param {RequestInit} [more] @param {string} [token] */
 export async function send(method, path, body, more = {}, token) {
   const headers = new Headers(more.headers);
   if (token) headers.set("Authorization", `Bearer ${token}`);
   if (body) headers.set("Content-Type", "application/json");
   const signal = AbortSignal.timeout(60_000);
-  let response, data;
-  try {
-    response = await fetch(path, { signal, ...more, method, headers, body: body && JSON.stringify(body) });
-    data = await response.json().catch(noJson);
-  } catch {
-    throw new Refusal(0, t("lost"));
-  }
+  const content = body && JSON.stringify(body);
+  const response = await fetch(path, { signal, ...more, method, headers, body: content }).catch(lost);
+  const data = await response.json().catch(noJson);
   if (response.ok && response.status !== 204 && data === undefined) throw new Refusal(-1, t("stranger"));
-  return { response, data };
+  const ok = response.ok || (method === "DELETE" && response.status === 404); // it is gone already
+  return { response, data, ok };
 }
 
 const OF_LINKS = ["resetPassword", "verifyEmail"]; // 401 means the link's token, not the session's
@@ -42,7 +41,7 @@ const OF_LINKS = ["resetPassword", "verifyEmail"]; // 401 means the link's token
  * @param {object} [body] @param {RequestInit} [more] */
 export async function request(method, path, body, more = {}, again = false) {
   const asked = current();
-  const { response, data } = await send(method, path, body, more, asked?.token);
+  const { response, data, ok } = await send(method, path, body, more, asked?.token);
   const who = current();
   if (who?.email !== asked?.email) throw new Refusal(401, ""); // somebody logged out, or in, meanwhile
   if (response.status === 401 && who && !OF_LINKS.includes(path)) {
@@ -50,7 +49,7 @@ export async function request(method, path, body, more = {}, again = false) {
     end("expired");
     throw new Refusal(401, "");
   }
-  if (!response.ok) throw refusal(response, data);
+  if (!ok) throw refusal(response, data);
   const next = response.headers.get("Link")?.match(/<([^>]*)>; rel="next"/)?.[1];
   return { data, next: next && new URL(next, response.url).href };
 }
@@ -63,9 +62,9 @@ async function renew() {
     const before = current();
     const who = adopt();
     if (!who?.refresh || who.token !== before?.token) return Boolean(who);
-    const { response, data } = await send("POST", "refreshToken", { refresh_token: who.refresh });
+    const { response, data, ok } = await send("POST", "refreshToken", { refresh_token: who.refresh });
     if (response.status === 401) return adopt()?.token !== who.token;
-    if (!response.ok) throw refusal(response, data);
+    if (!ok) throw refusal(response, data);
     begin({ ...who, token: data.access_token, refresh: data.refresh_token });
     return true;
   });
@@ -95,10 +94,8 @@ export const keyed = has("idempotency");
 
 const PAUSES = keyed ? [1, 3, 9] : []; // seconds before each time that a request is sent again
 
-/** As `request`, but sent again while that is so; only for what is done once however often it is sent.
- * `inform` is told, in words. */
-export async function insist(inform, ...what) {
-  const ask = () => request(.../** @type {Parameters<typeof request>} */ (what));
+/** Ask, and again while that is so; only for what is done once however often it is sent. `inform` is told, in words. */
+export async function insist(inform, ask) {
   const email = current()?.email;
   for (const seconds of PAUSES) {
     try {

@@ -2,38 +2,31 @@
 
 import { Refusal, request, send } from "./api.js";
 import { composer } from "./composer.js";
-import { $, $$, announce, clear, clone, confirm, copy, onSubmit, say } from "./dom.js";
+import { $, $$, announce, clear, clone, confirm, copy, create, onSubmit, say } from "./dom.js";
 import * as posts from "./posts.js";
-import { begin, changed, current, drafts, end, saveDraft } from "./session.js";
-import { empty, resume } from "./trash.js";
+import { begin, browser, changed, current, drafts, end } from "./session.js";
 import { ago, exactly, has, t, translate } from "./words.js";
 
 /** The list and the profile, which another tab may have changed. */
-export function refresh() {
-  loadProfile();
-  return posts.refresh();
+export async function refresh() {
+  posts.refresh();
+  const answer = has("profile") && (await request("GET", "profile").catch(() => undefined));
+  if (answer) show(answer.data); // what cannot be learned now changes nothing
 }
 
-export function open() {
-  const writer = composer(posts.add);
-  $("new").replaceChildren(writer);
-  writer.elements.text.focus();
-  posts.reset();
-  resume();
-  refresh();
-}
-
-export function close() {
-  $("new").replaceChildren();
+/** For who is logged in, if anybody is; nothing stays of who was. */
+export function open(isSomebody) {
   setHandle(undefined);
   posts.reset();
+  $("new").replaceChildren();
+  if (!isSomebody) return;
+  $("new").append(composer(posts.showAll));
+  $("new").querySelector("textarea").focus();
+  posts.resume();
+  refresh();
 }
 
-addEventListener("online", () => {
-  if (!current()) return;
-  resume();
-  refresh();
-});
+addEventListener("online", () => current() && refresh());
 
 // The handle, under which posts are public, and the name above them
 
@@ -48,20 +41,13 @@ function setHandle(value) {
   else dataset.handle = value;
   translate(document);
   for (const link of $$(".public-page")) link.textContent = `@${value}`;
-  for (const link of $$("[data-at]")) posts.point(link);
 }
 
+/** Nothing that is being typed is touched. */
 function show(data) {
   setHandle(data.handle ?? "");
-  [handle.value, name.value] = [data.handle ?? "", data.name ?? ""];
-}
-
-/** Ask the server for them. What cannot be learned now changes nothing, nor what is being typed. */
-async function loadProfile() {
-  if (!has("profile")) return;
-  const answer = await request("GET", "profile").catch(() => undefined);
-  if (answer && $("account").open) setHandle(answer.data.handle ?? "");
-  else if (answer) show(answer.data);
+  handle.defaultValue = data.handle ?? "";
+  name.defaultValue = data.name ?? "";
 }
 
 onSubmit(profile, async (_, { id }) => {
@@ -69,6 +55,7 @@ onSubmit(profile, async (_, { id }) => {
   if (isEnd && !(await confirm(t("releaseAsk"), t("release")))) return;
   const change = isEnd ? { handle: null } : { handle: handle.value.trim().replace(/^@/, ""), name: name.value };
   const { data } = await request("PUT", "profile", change);
+  profile.reset();
   show(data);
   changed();
   posts.refresh();
@@ -76,19 +63,16 @@ onSubmit(profile, async (_, { id }) => {
   return t(isEnd ? "released" : "saidProfile");
 });
 
-$("place").querySelector("button").onclick = () => {
-  if (dataset.handle) return copy($("place").querySelector("a").href, t("linkCopied"));
-  $("settings").click();
-  handle.focus();
-};
+$("share").onclick = () => copy($("share").previousElementSibling.href, t("linkCopied"));
 
 // The account: its email and password, its sessions, a download of all data
 
-$("settings").onclick = () => {
+$("settings").onclick = $("go-public").onclick = ({ target }) => {
   for (const form of $$("#account form")) clear(form);
   $("account").querySelector("details").open = false;
   $("sessions").replaceChildren();
   $("account").showModal();
+  if (target.id === "go-public") handle.focus();
   listSessions();
 };
 
@@ -110,11 +94,7 @@ onSubmit($("change-password"), async (form) => {
 const listSessions = () => has("sessions") && $("where").requestSubmit();
 
 onSubmit($("where"), async (_, button) => {
-  if (button) {
-    await request("DELETE", `sessions/${button.value}`).catch((refusal) => {
-      if (refusal.status !== 404) throw refusal; // 404: it has ended already
-    });
-  }
+  if (button) await request("DELETE", `sessions/${button.value}`);
   const { data } = await request("GET", "sessions");
   $("sessions").replaceChildren(...data.map(rowOf));
   if (button) $("sessions-title").focus();
@@ -128,16 +108,14 @@ function rowOf({ sessionID, createdAt, lastUsedAt, current: isThis }) {
   used.textContent = isThis ? since : t("lastUsed", { when: ago(lastUsedAt) });
   button.hidden = isThis;
   button.value = sessionID;
-  begun.id = `session-${sessionID}`;
-  button.setAttribute("aria-describedby", begun.id);
+  button.ariaDescription = begun.textContent;
   return row;
 }
 
 onSubmit($("export"), async () => {
   const { data } = await request("GET", "exportData", undefined, { signal: null });
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(data, undefined, 2)], { type: "application/json" }));
-  link.download = "posts-export.json";
+  const file = new Blob([JSON.stringify(data, undefined, 2)], { type: "application/json" });
+  const link = create("a", { href: URL.createObjectURL(file), download: "posts-export.json" });
   link.click();
   URL.revokeObjectURL(link.href);
 });
@@ -153,30 +131,27 @@ onSubmit($("delete-account"), async ({ elements: { password, typed } }) => {
 $("log-out").onclick = async () => {
   if (drafts().length && !(await confirm(t("leave"), t("leaveYes")))) return;
   const token = current()?.token;
-  const emptied = empty(true);
+  const emptied = posts.empty(true);
   leave(t("loggedOut"));
   await emptied;
-  revoke(token);
+  revoke(token, t("loggedOut"));
 };
 
 /** Nothing of the account stays in this browser. */
 function leave(news) {
-  for (const key of drafts()) saveDraft(key, "");
+  for (const name of drafts()) browser.set(name, null);
   end("", "loggedOut");
   announce(news);
 }
 
 /** End the session on the server, too, if it can; it is asked whatever is known of it. */
-async function revoke(token) {
+async function revoke(token, news) {
   const lost = () => ({ response: { status: 503 } });
   const { response } = await send("POST", "logout", undefined, { keepalive: true }, token).catch(lost);
   const isOver = response.status < 500 && response.status !== 429; // 404: without `account`, a token ends by itself
-  $("revoke").hidden = isOver || Boolean(current());
-  if ($("revoke").hidden) return isOver;
-  announce("");
-  say($("why"), t("notRevoked"));
-  $("revoke").onclick = async () => {
-    say($("why"), "");
-    if (await revoke(token)) announce(t("revoked"));
-  };
+  if (current()) return; // somebody is logged in again
+  announce(isOver ? news : "");
+  say($("why"), isOver ? "" : t("notRevoked"));
+  $("revoke").hidden = isOver;
+  $("revoke").onclick = () => revoke(token, t("revoked"));
 }

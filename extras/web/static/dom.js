@@ -1,4 +1,4 @@
-/** What all modules do with the page: words put in their place, questions, forms. What people wrote goes on it as text. */
+/** What all modules do with the page: words in their place, questions, forms. What people wrote goes on it as text. */
 
 import { Refusal } from "./api.js";
 import { t, translate } from "./words.js";
@@ -16,11 +16,17 @@ export function clone(template) {
   return copy.firstElementChild;
 }
 
-/** Text to show, or "" to hide the element. */
+/** An element. @returns {any} */
+export function create(name, properties, ...children) {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
+}
+
+/** Text to show, or "" for none. */
 export function say(element, text) {
   if (text && element.classList.contains("error")) announce(""); // success and error never stand together
   element.textContent = text;
-  element.hidden = !text;
 }
 
 let silence = 0;
@@ -32,15 +38,14 @@ export function announce(text) {
   if (text) silence = setTimeout(announce, 5000, "");
 }
 
+if (navigator.clipboard) document.documentElement.dataset.clipboard = ""; // it needs TLS
+
 /** Put the text on the clipboard, and tell so. */
-export async function copy(text, news) {
-  try {
-    await navigator.clipboard.writeText(text); // without TLS there is none
-  } catch {
-    news = t("notCopied");
-  }
-  announce(news);
-}
+export const copy = (text, news) =>
+  navigator.clipboard.writeText(text).then(
+    () => announce(news),
+    () => announce(t("notCopied")),
+  );
 
 /** Ask before what cannot be undone. Escape and Cancel mean no. @returns {Promise<boolean>} */
 export function confirm(question, yes) {
@@ -78,8 +83,9 @@ function blame(form, cause, text) {
   if (!named) return;
   const field = form.elements[named.dataset.error.split(" ")[0]];
   field.ariaInvalid = "true";
-  if (!error.id) field.setAttribute("aria-describedby", `error-${++ids} ${field.getAttribute("aria-describedby") ?? ""}`);
-  error.id ||= `error-${ids}`;
+  if (error.id) return;
+  error.id = `error-${++ids}`;
+  field.setAttribute("aria-describedby", `${error.id} ${field.getAttribute("aria-describedby") ?? ""}`);
 }
 
 /** White space alone is nothing, but in a password. */
@@ -91,6 +97,7 @@ const AGAIN = 700; // milliseconds in which a second press is of a double click
 /** Do `work(form, button)` when the form is sent, and tell what it answers. */
 export function onSubmit(form, work) {
   const done = form.querySelector(".done");
+  form.addEventListener("reset", () => clear(form));
   let last = -AGAIN;
   let pressed; // the last button, if nothing was typed since
   form.addEventListener("input", ({ target }) => {

@@ -18,14 +18,14 @@ desk.catch(() => say($("list-error"), t("lost")));
 const form = $("credentials");
 const { email, password, keep } = form.elements;
 
-let token = ""; // of a link from a mail, in the page's memory and nowhere else
+let linkToken = ""; // of a link from a mail, in the page's memory and nowhere else
 
 /** Take a link's token out of the address; whether there was one. */
 function readLink() {
   const [, kind, found] = location.hash.match(/^#(reset|verify|change)=([\w-]+)$/) ?? [];
   if (!found || !has("verifyEmail")) return false;
   history.replaceState(null, "", location.pathname + location.search);
-  token = found;
+  linkToken = found;
   setMode(kind);
   return true;
 }
@@ -34,14 +34,11 @@ let first = true; // what was typed before the page was ready stays
 
 /** @param {session.Session | null} who */
 async function show(who, why = "", before = "") {
-  const isAtDesk = who && !token;
+  const isAtDesk = who && !linkToken;
   document.documentElement.dataset.view = isAtDesk ? "desk" : "entrance";
   $("revoke").hidden = true;
   for (const dialog of $$("dialog[open]")) dialog.close();
-  for (const each of $$("form:not(.composer)")) {
-    clear(each);
-    if (!first) each.reset();
-  }
+  if (!first) for (const each of $$("form:not(.composer)")) each.reset();
   for (const place of $$(".who")) place.textContent = who?.email;
   for (const field of $$("input[hidden]")) field.defaultValue = who?.email ?? "";
   reveal();
@@ -51,13 +48,11 @@ async function show(who, why = "", before = "") {
     [...form.querySelectorAll("input:invalid, .primary")].find((element) => element.checkVisibility()).focus();
   }
   first = false;
-  const { close, open } = await desk;
-  if (session.current()?.email === who?.email) (who && !token ? open : close)();
+  const { open } = await desk;
+  if (session.current()?.email === who?.email) open(who && !linkToken);
 }
 
-function reveal() {
-  password.type = $("reveal").checked ? "text" : "password";
-}
+const reveal = () => (password.type = $("reveal").checked ? "text" : "password");
 $("reveal").onchange = reveal;
 
 /** What the entrance is for: what of it is there then, says `data-in`. */
@@ -74,7 +69,7 @@ function setMode(name) {
 
 /** Leave what a link was for, to what is there without it. */
 function goOn(news) {
-  token = "";
+  linkToken = "";
   setMode("logIn");
   const who = session.current();
   if (!who) return say($("why"), news);
@@ -82,59 +77,48 @@ function goOn(news) {
   announce(news);
 }
 
-for (const button of $$(".switch button")) {
-  button.onclick = () => {
-    if (button.value === "logIn") goOn("");
-    else setMode(button.value);
-    email.focus();
-  };
-}
+$("ways").onclick = ({ target: { value } }) => {
+  if (!value) return;
+  if (value === "logIn") goOn("");
+  else setMode(value);
+  email.focus();
+};
 
-const PATHS = { forgot: "forgotPassword", unconfirmed: "resendVerification", signUp: "signup" };
+const LETTERS = { forgot: "forgotPassword", unconfirmed: "resendVerification" }; // what sends them
 
 onSubmit(form, async () => {
   const credentials = { email: email.value, password: password.value };
   const kept = keep.checked;
-  if (mode === "forgot" || mode === "unconfirmed") {
-    await request("POST", PATHS[mode], { email: email.value });
+  if (LETTERS[mode]) {
+    await request("POST", LETTERS[mode], { email: email.value });
     return goOn(t("linkSent"));
   }
   if (mode === "verify" || mode === "change") {
-    await request("POST", "verifyEmail", { token });
+    await request("POST", "verifyEmail", { token: linkToken });
     if (mode === "change") session.rename();
     return goOn(t("confirmed"));
   }
-  const isReset = mode === "reset";
-  if (isReset) {
-    await request("POST", "resetPassword", { token, new_password: credentials.password });
-    token = "";
-    setMode("logIn");
+  if (mode === "reset") {
+    await request("POST", "resetPassword", { token: linkToken, new_password: credentials.password });
     session.end("", "expired"); // all have ended
     email.value = credentials.email;
   }
   try {
     const { data } = await request("POST", mode === "signUp" ? "signup" : "login", credentials);
     if (mode === "signUp" && has("verifyEmail")) announce(t("mailed"));
+    linkToken = "";
     setMode("logIn");
-    const { access_token, refresh_token } = data;
-    session.begin({
-      email: credentials.email.toLowerCase(),
-      token: access_token,
-      kept,
-      refresh: kept ? refresh_token : undefined,
-    });
+    const { access_token: token, refresh_token } = data;
+    session.begin({ email: credentials.email.toLowerCase(), token, kept, refresh: kept ? refresh_token : undefined });
   } catch (refusal) {
-    if (isReset) say($("why"), t("passwordSet"));
+    if (mode === "reset") goOn(t("passwordSet"));
     if (refusal.said !== "403.Confirm") throw refusal;
     setMode("unconfirmed");
     throw new Refusal(403, ""); // it is said already
   }
 });
 
-function showNetwork() {
-  $("offline").hidden = navigator.onLine;
-}
-
+const showNetwork = () => ($("offline").hidden = navigator.onLine);
 addEventListener("offline", showNetwork);
 addEventListener("online", showNetwork);
 addEventListener("hashchange", () => readLink() && show(session.current()));

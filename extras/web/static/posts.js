@@ -1,16 +1,16 @@
 /** The list: newest first, a page at a time, all posts or those that are sought. */
 
-import { Refusal, insist, isUnknown, keyed, request } from "./api.js";
+import { Refusal, request, send } from "./api.js";
 import { composer } from "./composer.js";
-import { $, announce, clone, copy, say } from "./dom.js";
-import { browser, changed, current, draftKey, drafts, saveDraft } from "./session.js";
+import { $, clone, copy, say } from "./dom.js";
+import { NAME, browser, changed, current, draftKey, drafts } from "./session.js";
 import { showText } from "./text.js";
-import { discard, empty, restore, timeToUndo, trash } from "./trash.js";
-import { ago, exactly, has, t } from "./words.js";
+import { ago, exactly, has, t, translate } from "./words.js";
 
 const PAGE = 50;
 
-let items = new Map(); // postID -> its <li>, which has `post`, and is `busy` while that is edited or can be restored
+let items = new Map(); // postID -> its <li>, which has `post`
+const undos = new Map(); // postID -> the <li> in its place, while this tab offers to restore it
 let next; // the address of older posts; null: there are none; undefined: not loaded yet
 let failed; // what to try again, if the last load failed
 let loading = Promise.resolve();
@@ -27,27 +27,27 @@ export function reset() {
 
 /** From now on, the list is of posts with this status, or any, and this text. */
 function choose(newStatus, newNeedle) {
-  turn += 1;
   [status, needle, next, failed] = [newStatus, newNeedle, undefined, undefined];
   if ($("search").value.trim() !== needle) $("search").value = needle;
   for (const button of $("filters").children) button.ariaPressed = String(button.value === status);
-  say($("list-error"), "");
-  $("more").hidden = true;
 }
 
 /** Make the list as `items` has it. What is in its place already is not touched, as moving it costs its focus. */
 function show() {
-  const gone = trash();
-  const shown = [...items.values()].filter(({ isDeleted, post }) => isDeleted || !gone.includes(post.postID));
-  const focused = document.activeElement?.closest("#list > li");
+  const gone = trash().filter((id) => !undos.has(id));
+  const shown = [...items.values()].filter(({ post }) => !gone.includes(post.postID));
+  const focused = /** @type {any} */ (document.activeElement?.closest("#list > li"));
   const neighbour = focused?.nextElementSibling ?? focused?.previousElementSibling;
   for (const item of [...$("list").children]) if (!shown.includes(item)) item.remove();
   shown.forEach((item, i) => {
     const there = $("list").children[i];
     if (there !== item) $("list").insertBefore(item, there ?? null);
   });
-  if (focused && !focused.isConnected) focusInstead(focused, neighbour);
-  const n = shown.filter((item) => !item.isDeleted).length;
+  if (focused && !focused.isConnected) {
+    const heir = items.get(focused.post.postID) ?? neighbour;
+    (heir?.querySelector("article, button") ?? $("list-title")).focus();
+  }
+  const n = shown.filter(({ post }) => !undos.has(post.postID)).length;
   const [some, all] = needle ? ["foundSome", "foundAll"] : ["shownSome", "shownAll"];
   $("skeleton").hidden = next !== undefined || shown.length > 0 || Boolean(failed);
   $("count").textContent = next === undefined || (!n && !needle) ? "" : t(next ? some : all, { n });
@@ -58,12 +58,6 @@ function show() {
   $("more").textContent = t(failed ? "again" : "more");
   nearEnd.disconnect(); // it tells again whether the end is near
   if (next && !failed) nearEnd.observe($("more"));
-}
-
-/** Of an item that was replaced, or else is gone. */
-function focusInstead(item, neighbour) {
-  const heir = items.get(item.post.postID) ?? neighbour;
-  (heir?.querySelector("article, button") ?? $("list-title")).focus();
 }
 
 const load = (address, before) => (loading = answer(++turn, address, before));
@@ -87,13 +81,9 @@ function accept(page, before) {
   const fresh = page.data.map((post) => [post.postID, itemOf(post, items.get(post.postID))]);
   items = new Map([...before, ...fresh, ...older]);
   if (!older.length) next = page.next ?? null;
-  if (!next && !status && !needle) forgetEdits();
-}
-
-/** Of posts that are gone. */
-function forgetEdits() {
+  if (next || status || needle) return;
   const known = [...items.keys(), "new"].map(draftKey);
-  for (const name of drafts()) if (!known.includes(name)) saveDraft(name, "");
+  for (const name of drafts()) if (!known.includes(name)) browser.set(name, null); // an edit of a post that is gone
 }
 
 /** Fetch again as many posts as are shown. */
@@ -115,6 +105,9 @@ async function more(focus) {
 const nearEnd = new IntersectionObserver(([end]) => end?.isIntersecting && more(false), { rootMargin: "600px" });
 $("more").onclick = () => more(true);
 
+/** The whole list, from its top: a new post may not be among those that were sought. */
+export const showAll = () => (status || needle ? seek("", "") : refresh());
+
 function seek(newStatus, newNeedle) {
   choose(newStatus, newNeedle);
   return refresh();
@@ -130,41 +123,14 @@ $("search").oninput = () => {
 const tell = (time) => (time.textContent = ago(time.dateTime));
 setInterval(() => $("list").querySelectorAll("time").forEach(tell), 30_000);
 
-const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
-
-/** Send a new post, and see to it that it is there once. */
-export async function add(post, { key, inform }) {
-  const headers = { "Idempotency-Key": key };
-  // It may not be among those that were sought.
-  const showAll = () => (status || needle ? seek("", "") : refresh());
-  try {
-    await insist(inform, "POST", "addPost", post, { headers });
-  } catch (refusal) {
-    const isUnsure = !keyed && isUnknown(refusal) && refusal.said !== "503.saved";
-    if (isUnsure || refusal.fields["Idempotency-Key"]) await showAll();
-    if (keyed && isUnknown(refusal)) refusal.message = t("failed");
-    if (isUnsure && refusal.status === 0) refusal.message += ` ${t("unsure")}`;
-    throw refusal;
-  }
-  changed();
-  showAll();
-}
-
 // A post
 
-for (const button of $("post").content.querySelectorAll(".copy, .share")) button.hidden = !navigator.clipboard; // needs TLS
-
-/** Give it the address of what is public, the page of a handle or a post there. */
-export function point(link) {
-  link.href = `@${document.documentElement.dataset.handle}${link.dataset.at}`;
-}
-
 /** @param {any} [known] the one that is shown, which stays if it can */
-function itemOf(post, known) {
-  if (known?.busy || (known?.needle === needle && same(known.post, post))) return known;
+function itemOf(post, known = undos.get(post.postID)) {
   const { postID } = post;
+  const isSame = known?.needle === needle && JSON.stringify(known.post) === JSON.stringify(post);
+  if (isSame || known?.querySelector(".composer") || undos.has(postID)) return known;
   const item = Object.assign(clone("post"), { post, needle });
-  if (timeToUndo(postID) > 0) return offerUndo(item);
   const part = (selector) => item.querySelector(selector);
   const [article, time, edited, place] = ["article", "time", ".edited", ".place"].map(part);
   time.dateTime = post.createdAt;
@@ -175,16 +141,12 @@ function itemOf(post, known) {
   edited.hidden = post.updatedAt === post.createdAt;
   edited.title = exactly(post.updatedAt);
   place.dataset.at = `/${postID}`;
-  point(place);
+  translate(item);
   showText(part(".text"), part(".whole"), post.text, needle);
   part(".share").onclick = () => copy(place.href, t("linkCopied"));
   part(".copy").onclick = () => copy(post.text, t("copied"));
   part(".edit").onclick = () => edit(item).elements.text.focus();
-  part(".delete").onclick = ({ detail }) => {
-    if (detail > 1) return; // the second click of two was not for this post
-    discard(postID);
-    renew(post);
-  };
+  part(".delete").onclick = ({ detail }) => detail > 1 || discard(post); // the second click of two was for another
   if (has("editPost") && browser.get(draftKey(postID))) edit(item); // was interrupted
   return item;
 }
@@ -195,50 +157,81 @@ function renew(post) {
   show();
 }
 
-/** In the post's place, while there is time. */
-function offerUndo(item) {
-  const { postID } = item.post;
-  item.busy = item.isDeleted = true;
-  item.replaceChildren(clone("undo"));
-  const [words, button] = item.firstElementChild.children;
-  words.id = `undo-${postID}`;
-  button.setAttribute("aria-describedby", words.id);
+/** Put the form for the text in the post's place. */
+function edit(item) {
+  const { post } = item;
+  function done(saved) {
+    renew(saved ?? post);
+    if (!saved) items.get(post.postID).querySelector(".edit").focus();
+    refresh(); // it may be another now, or no more among those that are sought
+  }
+  const form = composer(done, post);
+  item.replaceChildren(form);
+  return form;
+}
+
+// Deleted posts, for the seconds in which that can be undone; which, is kept in this browser until they are gone
+
+const GRACE = 8000; // milliseconds
+const nameOf = (id) => `${NAME} trash ${current()?.email} ${id}`;
+const trash = () => browser.names(nameOf("")).map((name) => Number(name.split(" ").at(-1)));
+
+function discard(post) {
+  const { postID } = post;
+  const item = Object.assign(clone("undo"), { post });
+  const button = item.querySelector("button");
+  button.ariaDescription = t("deleted");
   button.onclick = () => {
     restore(postID);
-    renew(item.post);
+    renew(post);
   };
-  setTimeout(close, timeToUndo(postID), item);
-  return item;
+  const time = Date.now() + GRACE;
+  browser.set(nameOf(postID), time);
+  schedule(postID, time);
+  undos.set(postID, item);
+  renew(post);
+}
+
+function restore(id) {
+  undos.delete(id);
+  browser.set(nameOf(id), null);
+}
+
+const schedule = (id, time) => setTimeout(carryOut, time - Date.now(), id, time);
+
+/** Delete it on the server; later, if that fails now. */
+async function carryOut(id, time) {
+  if (browser.get(nameOf(id)) !== time) return; // it was restored, and perhaps deleted again since
+  close(id);
+  try {
+    await request("DELETE", `deletePost/${id}`);
+    restore(id);
+    changed();
+  } catch ({ status }) {
+    if (status !== 401) setTimeout(carryOut, 10_000, id, time); // otherwise at the next log-in
+  }
 }
 
 /** It can be undone no more. */
-function close(item) {
-  if (items.get(item.post.postID) === item && items.delete(item.post.postID)) show();
+const close = (id) => undos.delete(id) && items.delete(id) && show();
+
+/** Go on with what an earlier visit, or another tab, has left. */
+export const resume = () => trash().forEach((id) => schedule(id, browser.get(nameOf(id))));
+
+/** Delete them now, though the page may be closing: those of this tab, or all. */
+export function empty(all = false) {
+  const token = current()?.token;
+  const deleteNow = async (id) => {
+    const name = nameOf(id); // its account may have logged out when the answer comes
+    const { ok } = await send("DELETE", `deletePost/${id}`, undefined, { keepalive: true }, token);
+    if (ok) browser.set(name, null);
+  };
+  return Promise.allSettled(trash().filter((id) => all || undos.has(id)).map(deleteNow));
 }
 
 addEventListener("pagehide", () => {
   empty();
-  for (const item of items.values()) if (item.isDeleted) close(item);
+  for (const id of undos.keys()) close(id);
 });
 addEventListener("pageshow", ({ persisted }) => persisted && current() && refresh());
 addEventListener("storage", ({ key }) => key?.includes(" trash ") && show()); // another tab deleted one
-
-/** Put the form for the text in the post's place. */
-function edit(item) {
-  const { postID } = item.post;
-  async function send(body, { version }) {
-    const headers = new Headers(version && { "If-Match": `"${version}"` });
-    const { data } = await request("PUT", `editPost/${postID}`, body, { headers });
-    changed();
-    return data;
-  }
-  function leave(saved) {
-    renew(saved ?? item.post);
-    if (!saved) items.get(postID).querySelector(".edit").focus();
-    refresh(); // it may be another now, or no more among those that are sought
-  }
-  const editor = composer(send, item.post, leave);
-  item.busy = true;
-  item.replaceChildren(editor);
-  return editor;
-}

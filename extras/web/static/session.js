@@ -1,4 +1,4 @@
-/** What this browser keeps, and who is logged in, the same in all tabs. Where the token is, and why, says the manual. */
+/** What this browser keeps, and who is logged in, in all tabs. Where the token is, and why, says the extra's manual. */
 
 /** Something kept by name. Where it is full or forbidden, the page remembers it as long as it is open.
  * @param {() => Storage} open */
@@ -108,9 +108,5 @@ export function rename() {
 
 /** Where is kept what was typed but not sent, by account: for a new post (`id` is "new") or an edit. */
 export const draftKey = (id) => `${NAME} draft ${session?.email} ${id}`;
-
-/** With an edit goes the version that it began with, or after a reload it would replace a newer one unseen; with a new
- * text that was sent, the key that it was sent with, or it could be posted twice. No text forgets it. */
-export const saveDraft = (name, text, version, key) => browser.set(name, text && { text, version, key });
 
 export const drafts = () => browser.names(draftKey(""));

@@ -1,5 +1,6 @@
 /** What people wrote, on the page: links that lead on, what was searched for marked, and no length that freezes it. */
 
+import { create } from "./dom.js";
 import { t } from "./words.js";
 
 const SHORT = 1000; // characters that are shown at first; how many lines, says the style sheet
@@ -26,20 +27,14 @@ function marked(text, needle) {
   let from = 0;
   for (let at = folded.indexOf(sought); at >= 0; at = folded.indexOf(sought, at + sought.length)) {
     const [start, end] = [places[at][0], places[at + sought.length - 1][1]];
-    const mark = document.createElement("mark");
-    mark.textContent = text.slice(start, end);
-    nodes.push(text.slice(from, start), mark);
+    nodes.push(text.slice(from, start), create("mark", {}, text.slice(start, end)));
     from = end;
   }
   return [...nodes, text.slice(from)];
 }
 
-function link(address, needle) {
-  const element = document.createElement("a");
-  Object.assign(element, { href: address, rel: "noopener nofollow", target: "_blank" });
-  element.append(...marked(address, needle));
-  return element;
-}
+const link = (href, needle) =>
+  create("a", { href, rel: "noopener nofollow", target: "_blank" }, ...marked(href, needle));
 
 const linked = (text, needle) =>
   text.split(LINKS).flatMap((part, i) => (i % 2 && URL.canParse(part) ? link(part, needle) : marked(part, needle)));
@@ -66,9 +61,7 @@ export function showText(box, button, text, needle) {
     box.replaceChildren();
     for (const [piece] of text.matchAll(PIECES)) {
       if (!open) return; // less was wanted meanwhile
-      const block = document.createElement("div");
-      block.append(...linked(piece, needle));
-      box.append(block);
+      box.append(create("div", {}, ...linked(piece, needle)));
       await new Promise(requestAnimationFrame);
     }
   }
@@ -78,7 +71,7 @@ export function showText(box, button, text, needle) {
     show();
     if (!open) box.closest("article").scrollIntoView({ block: "nearest" });
   };
-  const showButton = () => (button.hidden = !open && part === text && box.scrollHeight <= box.clientHeight + 1);
-  new ResizeObserver(showButton).observe(box);
+  const isWhole = () => !open && part === text && box.scrollHeight <= box.clientHeight + 1;
+  new ResizeObserver(() => (button.hidden = isWhole())).observe(box);
   show();
 }
