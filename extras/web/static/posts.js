@@ -53,7 +53,8 @@ function show() {
   $("count").textContent = next === undefined || (!n && !needle) ? "" : t(next ? some : all, { n });
   $("tools").hidden = !shown.length && !status && !needle;
   const nothing = needle ? "nothingFound" : status ? "nothingSuch" : "nothingYet";
-  say($("empty"), shown.length || next !== null ? "" : t(nothing));
+  $("empty").dataset.t = shown.length || next !== null ? "" : nothing;
+  $("empty").textContent = t($("empty").dataset.t); // again, when it is known whether posts are public
   $("more").hidden = !next && !failed;
   $("more").textContent = t(failed ? "again" : "more");
   nearEnd.disconnect(); // it tells again whether the end is near
