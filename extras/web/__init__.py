@@ -46,7 +46,9 @@ all the same, and is deleted the next time that the account is opened here; whic
 then.
 
 **To add to it:** `data-if="forgotPassword"` in `index.html` shows what only a server with that route has, `has()` asks
-the same in a script. All texts are in `texts.json`, by name; those of `NAME.public` stand where posts are public.
+the same in a script. `data-in` says when a part of the entrance is there, `data-error` what is said beside a field. All
+texts are in `texts.json`, by name; those of `NAME.public` stand where posts are public, and a refusal's is named by its
+status and a word of its `detail`.
 """
 
 import hashlib
@@ -106,8 +108,8 @@ def translate(html: str, language: str, public: bool) -> str:
         name = place[2]
         return place[1] + escape((public and texts.get(f"{name}.public")) or texts[name])
 
-    html = re.sub(r'(data-t="(\w+)"[^>]*>)[^<]*', fill, html)
-    html = re.sub(r'(data-t-\w+="(\w+)" (?:aria-label|placeholder)=")[^"]*', fill, html)
+    html = re.sub(r'(data-t="([\w.]+)"[^>]*>)[^<]*', fill, html)
+    html = re.sub(r'(data-t-\w+="(\w+)" (?:aria-label|placeholder|lang)=")[^"]*', fill, html)
     html = html.replace('lang="en"', f'lang="{language}"', 1)
     return html.replace("</script>\n</body>", f"{json.dumps(texts, ensure_ascii=False)}</script>\n</body>")
 

@@ -1,35 +1,38 @@
 /** Requests to the server. Addresses are relative to the page's. */
 
 import { adopt, begin, current, end } from "./session.js";
-import { has, inTime, t } from "./words.js";
+import { TEXTS, has, inTime, t } from "./words.js";
 
-/** What was refused: a sentence, or one for each field. Status 0: there was no answer; -1: one of somebody else. */
+/** What was refused: a sentence, or one for each field; `said` is the name of its text, or the status.
+ * Status 0: there was no answer; -1: one of somebody else. */
 export class Refusal extends Error {
   /** @param {Record<string, string>} [fields] */
-  constructor(status, message, fields = {}, safe = false) {
+  constructor(status, message, fields = {}, said = "") {
     super(message);
-    Object.assign(this, { status, fields, safe });
+    this.status = status;
+    this.fields = fields;
+    this.said = said;
   }
-  status = 0;
-  fields = {};
-  safe = false; // nothing was done
-  said = ""; // the name of its text
-  spent = false; // the key was sent with another text
 }
 
-/** @param {RequestInit} more @param {string} [token] */
-async function send(method, path, body, more, token) {
+const lost = () => {
+  throw new Refusal(0, t("lost"));
+};
+const noJson = (error) => (error instanceof SyntaxError ? undefined : lost());
+
+/** The answer, and whether that is so now which was wanted.
+ * @param {object} [body] @param {RequestInit} [more] @param {string} [token] */
+export async function send(method, path, body, more = {}, token) {
   const headers = new Headers(more.headers);
   if (token) headers.set("Authorization", `Bearer ${token}`);
   if (body) headers.set("Content-Type", "application/json");
-  const offline = !navigator.onLine;
-  try {
-    const signal = AbortSignal.timeout(60_000);
-    const response = await fetch(path, { signal, ...more, method, headers, body: body && JSON.stringify(body) });
-    return { response, text: await response.text() };
-  } catch {
-    throw new Refusal(0, t("lost"), {}, offline);
-  }
+  const signal = AbortSignal.timeout(60_000);
+  const content = body && JSON.stringify(body);
+  const response = await fetch(path, { signal, ...more, method, headers, body: content }).catch(lost);
+  const data = await response.json().catch(noJson);
+  if (response.ok && response.status !== 204 && data === undefined) throw new Refusal(-1, t("stranger"));
+  const ok = response.ok || (method === "DELETE" && response.status === 404); // it is gone already
+  return { response, data, ok };
 }
 
 const OF_LINKS = ["resetPassword", "verifyEmail"]; // 401 means the link's token, not the session's
@@ -38,7 +41,7 @@ const OF_LINKS = ["resetPassword", "verifyEmail"]; // 401 means the link's token
  * @param {object} [body] @param {RequestInit} [more] */
 export async function request(method, path, body, more = {}, again = false) {
   const asked = current();
-  const { response, text } = await send(method, path, body, more, asked?.token);
+  const { response, data, ok } = await send(method, path, body, more, asked?.token);
   const who = current();
   if (who?.email !== asked?.email) throw new Refusal(401, ""); // somebody logged out, or in, meanwhile
   if (response.status === 401 && who && !OF_LINKS.includes(path)) {
@@ -46,17 +49,9 @@ export async function request(method, path, body, more = {}, again = false) {
     end("expired");
     throw new Refusal(401, "");
   }
-  if (!response.ok) throw refusal(response, text);
+  if (!ok) throw refusal(response, data);
   const next = response.headers.get("Link")?.match(/<([^>]*)>; rel="next"/)?.[1];
-  return { data: response.status === 204 ? undefined : parse(text), next: next && new URL(next, response.url).href };
-}
-
-function parse(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Refusal(-1, t("stranger"), {}, true);
-  }
+  return { data, next: next && new URL(next, response.url).href };
 }
 
 /** Trade the refresh token for new ones, in one tab for all; whether there are new ones. */
@@ -67,27 +62,44 @@ async function renew() {
     const before = current();
     const who = adopt();
     if (!who?.refresh || who.token !== before?.token) return Boolean(who);
-    const { response, text } = await send("POST", "refreshToken", { refresh_token: who.refresh }, {});
+    const { response, data, ok } = await send("POST", "refreshToken", { refresh_token: who.refresh });
     if (response.status === 401) return adopt()?.token !== who.token;
-    if (!response.ok) throw refusal(response, text);
-    const { access_token: token, refresh_token: refresh } = parse(text);
-    begin({ ...who, token, refresh });
+    if (!ok) throw refusal(response, data);
+    begin({ ...who, token: data.access_token, refresh: data.refresh_token });
     return true;
   });
 }
 
-const PAUSES = [1, 3, 9]; // seconds before each time that a request is sent again
-
 /** Whether the request may have been done nevertheless: no answer came, or one that may be of a proxy in between. */
-export const isUnknown = (refusal) => [0, 502, 503, 504].includes(refusal.status);
+export const isUnknown = ({ status }) => [0, 502, 503, 504].includes(status);
 
-/** As `request`, but sent again three times while that is so; only for what is done once however often it is sent.
- * `inform` is told, in words. */
-export async function insist(inform, ...what) {
+/** In people's words, of their language; where there are none, in the server's. */
+function refusal({ status, headers }, data) {
+  if (Array.isArray(data?.detail)) {
+    const fields = data.detail.map(({ type, loc, msg }) => [loc[1] ?? "", TEXTS[`422.${type}`] ?? `${msg}.`]);
+    return new Refusal(status, "", Object.fromEntries(fields));
+  }
+  const detail = typeof data?.detail === "string" ? data.detail : "";
+  const seconds = Number(headers.get("Retry-After"));
+  const when = seconds > 0 ? inTime(seconds) : t("soon");
+  const names = Object.keys(TEXTS).filter((name) => name.startsWith(`${status}.`));
+  const said = names.find((name) => detail.includes(name.slice(4))) ?? String(status);
+  if (TEXTS[said]) return new Refusal(status, t(said, { when }), {}, said);
+  if (isUnknown({ status })) return new Refusal(status, t("away", { when }));
+  return new Refusal(status, detail || t("broken", { status: said }));
+}
+
+/** Whether the server knows by a key that a post was sent before. */
+export const keyed = has("idempotency");
+
+const PAUSES = keyed ? [1, 3, 9] : []; // seconds before each time that a request is sent again
+
+/** Ask, and again while that is so; only for what is done once however often it is sent. `inform` is told, in words. */
+export async function insist(inform, ask) {
   const email = current()?.email;
   for (const seconds of PAUSES) {
     try {
-      return await request(.../** @type {Parameters<typeof request>} */ (what));
+      return await ask();
     } catch (refusal) {
       if (!isUnknown(refusal)) throw refusal;
     }
@@ -96,53 +108,5 @@ export async function insist(inform, ...what) {
     if (email !== current()?.email) throw new Refusal(401, "");
     inform(t("resending"));
   }
-  return request(.../** @type {Parameters<typeof request>} */ (what));
+  return ask();
 }
-
-/** The name of the text for a refusal is that of the first rule for its status that fits what the server said.
- * @type {[number, RegExp, string][]} */
-const RULES = [
-  [401, /^The link/, "oldLink"],
-  [401, /^/, "wrongLogin"],
-  [403, /password/, "wrongPassword"],
-  [403, /^Confirm/, "unconfirmed"],
-  [403, /locked/, "locked"],
-  [403, /^You have .* posts/, "noRoom"],
-  [403, /^You have .* bytes/, "noBytes"],
-  [409, /log in/, "taken"],
-  [409, /^This email/, "emailTaken"],
-  [409, /^This handle/, "handleTaken"],
-  [409, /handles/, "manyHandles"],
-  [413, /^/, "tooLong"],
-  [429, /^/, "tooMany"],
-  [503, /broke off/, "mayBeSaved"],
-  [503, /./, "busy"],
-  [502, /^/, "away"],
-  [503, /^/, "away"],
-  [504, /^/, "away"],
-];
-
-/** In people's words, of their language; where there are none, in the server's. */
-function refusal(response, text) {
-  const { status } = response;
-  let detail;
-  try {
-    ({ detail } = JSON.parse(text));
-  } catch {
-    // a proxy in between speaks no JSON
-  }
-  if (Array.isArray(detail)) return new Refusal(status, "", fieldsOf(detail));
-  if (typeof detail !== "string") detail = "";
-  const seconds = response.headers.get("Retry-After") ?? "";
-  const when = /^\d+$/.test(seconds) ? inTime(Number(seconds)) : t("soon");
-  const said = RULES.find(([of, pattern]) => of === status && pattern.test(detail))?.[2];
-  if (!said) return new Refusal(status, detail || t("broken", { status: String(status) }));
-  return Object.assign(new Refusal(status, t(said, { when }), {}, said === "busy"), { said });
-}
-
-function fieldsOf(detail) {
-  const known = { email: t("badEmail"), password_length: t("badPassword"), handle: t("badHandle"), handle_reserved: t("reserved") };
-  return Object.fromEntries(detail.map(({ type, loc, msg }) => [loc[1] ?? "", known[type] ?? `${msg}.`]));
-}
-
-export const keyed = has("idempotency");

@@ -1,40 +1,55 @@
 /** The form for a text, new or edited: keeps what is typed until it is sent, and says when it grows too long. */
 
+import { insist, isUnknown, keyed, request } from "./api.js";
 import { $$, clone, confirm, onSubmit } from "./dom.js";
-import { draftKey, saveDraft } from "./session.js";
-import { browser } from "./storage.js";
+import { browser, changed, draftKey } from "./session.js";
 import { t, translate } from "./words.js";
 
 const LIMIT = 1_048_576; // bytes of the body on the wire
 const RTL = /^\P{L}*[\p{sc=Arabic}\p{sc=Hebrew}]/u; // of a long text, as Chromium takes seconds to find it for each line
-const encoder = new TextEncoder();
 
 /** Bytes that are left; emoji, quotes and line breaks count as they are sent. */
 function bytesLeft(text) {
   if (text.length < LIMIT / 8) return LIMIT; // none is more than six
-  return LIMIT - encoder.encode(JSON.stringify({ text, status: "published" })).length;
+  return LIMIT - new TextEncoder().encode(JSON.stringify({ text, status: "published" })).length;
 }
 
-/** A random one, also where the page came without TLS and `crypto.randomUUID` is not there. */
-const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+/** Save a new post, and see to it that it is there once: all who send this text send the same key.
+ * `showAll` loads the list, which may have it. */
+async function add(body, { key, inform }, showAll) {
+  try {
+    await insist(inform, () => request("POST", "addPost", body, { headers: { "Idempotency-Key": key } }));
+  } catch (refusal) {
+    const isUnsure = !keyed && isUnknown(refusal) && refusal.said !== "503.saved";
+    if (isUnsure || refusal.fields["Idempotency-Key"]) await showAll();
+    if (keyed && isUnknown(refusal)) refusal.message = t("failed");
+    if (isUnsure && refusal.status === 0) refusal.message += ` ${t("unsure")}`;
+    throw refusal;
+  }
+}
 
-const online = () => new Promise((resolve) => addEventListener("online", resolve, { once: true }));
+/** Save an edit, if the post is still what it was when that began; the post as it is now. */
+async function change(postID, body, { version }) {
+  const headers = new Headers(version && { "If-Match": `"${version}"` });
+  const { data } = await request("PUT", `editPost/${postID}`, body, { headers });
+  return data;
+}
 
-/** `send({text, status}, sent, key, inform)` may throw a Refusal, then the text stays; `sent` is the text as it was
- * typed, and `key` the same each time that a new text is sent, until it has arrived; `inform` says how it goes. `post`
- * is what is edited, if anything is, and the form's `version` is the one that the edit began with. */
-export function composer(send, post = /** @type {any} */ (undefined), close = () => {}) {
+/** For a new post, or an edit of this one. `done(saved)` is called when the list is another, and when an edit ends,
+ * with the post if it was saved. */
+export function composer(done, post = /** @type {any} */ (undefined)) {
   const form = clone("composer");
   const { text } = form.elements;
   const [cancel, draft, primary] = form.querySelectorAll("button");
   const note = form.querySelector(".note");
   const name = (form.draft = draftKey(post?.postID ?? "new"));
-  const inform = (words) => (note.textContent = words);
-  const turn = () => (text.dir = text.value.length < 5000 ? "auto" : RTL.test(text.value) ? "rtl" : "ltr");
   text.value = post?.text ?? "";
   let original = text.value; // as it is saved, but for CRLF, which a textarea turns into LF
+  const turn = () => (text.dir = text.value.length < 5000 ? "auto" : RTL.test(text.value) ? "rtl" : "ltr");
+  form.inform = (words) => (note.textContent = words);
 
-  /** What was typed, here or in another tab. */
+  /** What was typed, here or in another tab. With an edit goes the version that it began with, or after a reload it
+   * would replace a newer one unseen; with a text that was sent, its key, or it could be posted twice. */
   form.restore = () => {
     const kept = browser.get(name);
     text.value = kept?.text ?? original;
@@ -46,70 +61,65 @@ export function composer(send, post = /** @type {any} */ (undefined), close = ()
   function keep() {
     const isNew = text.value !== original;
     if (!isNew) form.key = undefined; // what is typed now is another text
-    const kept = saveDraft(name, isNew && text.value, form.version, form.key);
-    return isNew ? t(kept ? "kept" : "notKept") : "";
+    const isKept = browser.set(name, isNew && { text: text.value, version: form.version, key: form.key });
+    return isNew ? t(isKept ? "kept" : "notKept") : "";
   }
 
   function keepAndTell() {
+    turn();
     const kept = keep();
     const left = bytesLeft(text.value);
-    inform(left > LIMIT / 10 ? kept : left < 0 ? t("over", { n: -left }) : t("left", { n: left }));
+    form.inform(left > LIMIT / 10 ? kept : left < 0 ? t("over", { n: -left }) : t("left", { n: left }));
     note.classList.toggle("over", left < 0);
   }
 
-  async function leave() {
+  cancel.onclick = async () => {
     if (text.value !== original && !(await confirm(t("discard"), t("discardYes")))) return text.focus();
-    saveDraft(name, "");
-    close();
-  }
-
-  text.addEventListener("input", () => {
-    turn();
-    keepAndTell();
-  });
-  form.addEventListener("keydown", (event) => {
+    browser.set(name, null);
+    done();
+  };
+  text.oninput = keepAndTell;
+  form.onkeydown = (event) => {
     if (event.isComposing) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(primary);
     if (event.key !== "Escape" || !post) return;
     event.preventDefault(); // or it would close the question, too
-    leave();
-  });
+    cancel.click();
+  };
 
-  async function submit(_, { value: status }) {
+  onSubmit(form, async (_, { value: status }) => {
     if (!navigator.onLine) {
-      inform(t("waiting"));
-      await online();
+      form.inform(t("waiting"));
+      await new Promise((resolve) => addEventListener("online", resolve, { once: true }));
       if (!form.isConnected) return; // its account has logged out
     }
     const sent = text.value;
-    if (!post) form.key ??= newKey();
+    if (!post) form.key ??= crypto.getRandomValues(new Uint32Array(4)).join("-"); // without TLS there is no randomUUID
     const kept = keep();
-    inform("");
-    try {
-      await send(post && sent === original ? { status } : { text: sent, status }, sent, form.key, inform);
-    } catch (refusal) {
-      if (refusal.spent) form.key = undefined;
-      if (refusal.spent) keep();
-      inform(refusal.status === 413 ? "" : kept); // it is said already
+    form.inform("");
+    const body = post && sent === original ? { status } : { text: sent, status };
+    const saved = await (post ? change(post.postID, body, form) : add(body, form, done)).catch((refusal) => {
+      form.inform(refusal.status === 413 ? "" : kept); // that it is too long, is said already
+      if (refusal.status === 412) form.version = undefined; // sent again, it replaces what is there
+      if (refusal.status === 422) form.key = undefined; // it may be of another text
       throw refusal;
-    }
+    });
+    changed();
     form.key = undefined;
+    form.version = saved?.version;
     if (post) original = sent;
-    else if (text.value === sent) text.value = original; // else it was typed on meanwhile
+    const isAll = text.value === sent; // nothing was typed meanwhile
+    if (isAll) text.value = original;
     keepAndTell();
     if (!post) text.focus();
-  }
-  onSubmit(form, submit, { 413: "text" });
+    if (!post || isAll) done(saved);
+    if (!post) return t(status === "draft" ? "saidDraft" : "saidSaved");
+    return t(isAll ? "saidEdited" : "savedBut");
+  });
 
-  if (post) {
-    const isDraft = post.status === "draft";
-    text.dataset.tLabel = "editing";
-    primary.dataset.t = isDraft ? "save" : "saveEdit";
-    draft.dataset.t = isDraft ? "keepDraft" : "toDraft";
-    translate(form);
-    cancel.hidden = false;
-    cancel.onclick = leave;
-  }
+  if (post) text.dataset.tLabel = "editing";
+  if (post?.status === "published") [draft.dataset.t, primary.dataset.t] = ["toDraft", "saveEdit"];
+  translate(form);
   form.restore();
   if (bytesLeft(text.value) < LIMIT / 10) keepAndTell();
   return form;

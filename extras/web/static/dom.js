@@ -1,4 +1,4 @@
-/** What all modules do with the page: words put in their place, questions, forms. What people wrote goes on it as text. */
+/** What all modules do with the page: words in their place, questions, forms. What people wrote goes on it as text. */
 
 import { Refusal } from "./api.js";
 import { t, translate } from "./words.js";
@@ -16,11 +16,17 @@ export function clone(template) {
   return copy.firstElementChild;
 }
 
-/** Text to show, or "" to hide the element. */
+/** An element. @returns {any} */
+export function create(name, properties, ...children) {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
+}
+
+/** Text to show, or "" for none. */
 export function say(element, text) {
   if (text && element.classList.contains("error")) announce(""); // success and error never stand together
   element.textContent = text;
-  element.hidden = !text;
 }
 
 let silence = 0;
@@ -31,6 +37,15 @@ export function announce(text) {
   $("status").textContent = text;
   if (text) silence = setTimeout(announce, 5000, "");
 }
+
+if (navigator.clipboard) document.documentElement.dataset.clipboard = ""; // it needs TLS
+
+/** Put the text on the clipboard, and tell so. */
+export const copy = (text, news) =>
+  navigator.clipboard.writeText(text).then(
+    () => announce(news),
+    () => announce(t("notCopied")),
+  );
 
 /** Ask before what cannot be undone. Escape and Cancel mean no. @returns {Promise<boolean>} */
 export function confirm(question, yes) {
@@ -45,60 +60,69 @@ export function confirm(question, yes) {
   });
 }
 
-// Forms: one submission at a time, each refusal beside what caused it, until that is mended
+// Forms: one submission at a time, each refusal beside what caused it, until that is mended. Where it stands, says
+// `data-error`: the name of the field, then what else is about it; "" for all else.
 
 /** Take back what was said of this field and of the form; of all fields, if none is named. */
 export function clear(form, name = "") {
-  for (const error of form.querySelectorAll("[data-error]")) {
-    const { error: cause } = error.dataset;
+  for (const place of form.querySelectorAll("[data-error], .done")) {
+    const [cause] = place.dataset.error?.split(" ") ?? [""];
     if (name && cause && cause !== name) continue;
-    say(error, "");
-    if (cause) form.elements[cause].removeAttribute("aria-invalid");
+    say(place, "");
+    form.elements[cause]?.removeAttribute("aria-invalid");
   }
 }
 
 let ids = 0;
 
-function blame(form, name, text) {
-  const [error] = [name, ""].map((cause) => form.querySelector(`[data-error="${CSS.escape(cause)}"]`)).filter(Boolean);
+function blame(form, cause, text) {
+  const named = form.querySelector(`[data-error~="${CSS.escape(cause)}"]`);
+  const error = named ?? form.querySelector('[data-error=""]');
   say(error, text);
-  const field = form.elements[error.dataset.error];
-  if (!field) return;
-  error.id ||= `error-${++ids}`;
-  field.setAttribute("aria-invalid", "true");
-  const hints = field.getAttribute("aria-describedby") ?? "";
-  if (!hints.split(" ").includes(error.id)) field.setAttribute("aria-describedby", `${error.id} ${hints}`);
+  error.scrollIntoView({ block: "nearest" });
+  if (!named) return;
+  const field = form.elements[named.dataset.error.split(" ")[0]];
+  field.ariaInvalid = "true";
+  if (error.id) return;
+  error.id = `error-${++ids}`;
+  field.setAttribute("aria-describedby", `${error.id} ${field.getAttribute("aria-describedby") ?? ""}`);
 }
 
 /** White space alone is nothing, but in a password. */
-const isEmpty = (field) => field.required && !(/password/.test(field.name) ? field.value : field.value.trim());
+const isEmpty = (field) =>
+  field.required && field.checkVisibility() && !(/password/.test(field.name) ? field.value : field.value.trim());
 
 const AGAIN = 700; // milliseconds in which a second press is of a double click
 
-/** Do `work(form, button)` when the form is sent. `causes` says which field a status is about: `{409: "email"}`.
- * @param {Record<number, string>} [causes] */
-export function onSubmit(form, work, causes = {}) {
-  let done = -AGAIN;
-  let typed = false; // since it was sent
+/** Do `work(form, button)` when the form is sent, and tell what it answers. */
+export function onSubmit(form, work) {
+  const done = form.querySelector(".done");
+  form.addEventListener("reset", () => clear(form));
+  let last = -AGAIN;
+  let pressed; // the last button, if nothing was typed since
   form.addEventListener("input", ({ target }) => {
     clear(form, target.name);
-    typed = true;
+    pressed = undefined;
   });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (form.ariaBusy === "true" || (!typed && performance.now() - done < AGAIN)) return;
-    typed = false;
+    const { submitter } = event;
+    const isDouble = submitter && submitter === pressed && performance.now() - last < AGAIN;
+    if (form.ariaBusy === "true" || isDouble) return;
+    pressed = submitter;
     clear(form);
     announce("");
     form.ariaBusy = "true";
     try {
       const empty = [...form.elements].filter(isEmpty).map(({ name }) => [name, t(`empty.${name}`)]);
-      if (empty.length) throw new Refusal(422, "", Object.fromEntries(empty));
-      await work(form, event.submitter);
-      done = performance.now();
+      if (empty.length && !submitter?.formNoValidate) throw new Refusal(422, "", Object.fromEntries(empty));
+      const news = (await work(form, submitter)) ?? "";
+      if (done) say(done, news);
+      else if (news) announce(news);
+      last = performance.now();
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      if (error.message) blame(form, causes[error.status] ?? "", error.message);
+      if (error.message) blame(form, error.said, error.message);
       for (const [name, text] of Object.entries(error.fields)) blame(form, name, text);
       form.querySelector("[aria-invalid]")?.focus();
     } finally {

@@ -1,18 +1,16 @@
 /** The list: newest first, a page at a time, all posts or those that are sought. */
 
-import { Refusal, request } from "./api.js";
+import { Refusal, request, send } from "./api.js";
 import { composer } from "./composer.js";
-import { $, announce, clone, say } from "./dom.js";
-import { showPlace } from "./place.js";
-import { changed, current, draftKey, draftsOf, saveDraft } from "./session.js";
-import { browser } from "./storage.js";
+import { $, clone, copy, say } from "./dom.js";
+import { NAME, browser, changed, current, draftKey, drafts } from "./session.js";
 import { showText } from "./text.js";
-import { discard, empty, restore, timeToUndo, trash } from "./trash.js";
-import { ago, exactly, has, t } from "./words.js";
+import { ago, exactly, has, t, translate } from "./words.js";
 
 const PAGE = 50;
 
-let items = new Map(); // postID -> its <li>, which has `post`, and `editor` while it is edited, `undo` once it is deleted
+let items = new Map(); // postID -> its <li>, which has `post`
+const undos = new Map(); // postID -> the <li> in its place, while this tab offers to restore it
 let next; // the address of older posts; null: there are none; undefined: not loaded yet
 let failed; // what to try again, if the last load failed
 let loading = Promise.resolve();
@@ -29,31 +27,34 @@ export function reset() {
 
 /** From now on, the list is of posts with this status, or any, and this text. */
 function choose(newStatus, newNeedle) {
-  turn += 1;
   [status, needle, next, failed] = [newStatus, newNeedle, undefined, undefined];
   if ($("search").value.trim() !== needle) $("search").value = needle;
   for (const button of $("filters").children) button.ariaPressed = String(button.value === status);
-  say($("list-error"), "");
-  $("more").hidden = true;
 }
 
 /** Make the list as `items` has it. What is in its place already is not touched, as moving it costs its focus. */
 function show() {
-  const gone = trash();
-  const shown = [...items.values()].filter(({ undo, post }) => undo || !gone.includes(post.postID));
-  const kept = new Set(shown);
-  for (const item of [...$("list").children]) if (!kept.has(item)) item.remove();
+  const gone = trash().filter((id) => !undos.has(id));
+  const shown = [...items.values()].filter(({ post }) => !gone.includes(post.postID));
+  const focused = /** @type {any} */ (document.activeElement?.closest("#list > li"));
+  const neighbour = focused?.nextElementSibling ?? focused?.previousElementSibling;
+  for (const item of [...$("list").children]) if (!shown.includes(item)) item.remove();
   shown.forEach((item, i) => {
     const there = $("list").children[i];
     if (there !== item) $("list").insertBefore(item, there ?? null);
   });
-  const n = shown.filter((item) => !item.undo).length;
+  if (focused && !focused.isConnected) {
+    const heir = items.get(focused.post.postID) ?? neighbour;
+    (heir?.querySelector("article, button") ?? $("list-title")).focus();
+  }
+  const n = shown.filter(({ post }) => !undos.has(post.postID)).length;
   const [some, all] = needle ? ["foundSome", "foundAll"] : ["shownSome", "shownAll"];
   $("skeleton").hidden = next !== undefined || shown.length > 0 || Boolean(failed);
   $("count").textContent = next === undefined || (!n && !needle) ? "" : t(next ? some : all, { n });
   $("tools").hidden = !shown.length && !status && !needle;
   const nothing = needle ? "nothingFound" : status ? "nothingSuch" : "nothingYet";
-  say($("empty"), shown.length || next !== null ? "" : t(nothing));
+  $("empty").dataset.t = shown.length || next !== null ? "" : nothing;
+  $("empty").textContent = t($("empty").dataset.t); // again, when it is known whether posts are public
   $("more").hidden = !next && !failed;
   $("more").textContent = t(failed ? "again" : "more");
   nearEnd.disconnect(); // it tells again whether the end is near
@@ -65,34 +66,25 @@ const load = (address, before) => (loading = answer(++turn, address, before));
 /** The page's posts, after those that are known to be before it. */
 async function answer(mine, address, before) {
   say($("list-error"), "");
-  failed = undefined;
-  let page;
-  try {
-    page = await request("GET", address);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    if (mine !== turn) return [];
-    failed = () => load(address, before);
-    say($("list-error"), error.message);
-    show();
-    return [];
-  }
+  const page = await request("GET", address).catch((refusal) => refusal);
   if (mine !== turn) return [];
+  failed = page instanceof Refusal && (() => load(address, before));
+  if (failed) say($("list-error"), page.message);
+  else accept(page, before);
+  show();
+  return page.data ?? [];
+}
+
+function accept(page, before) {
   const end = page.next ? Number(new URL(page.next).searchParams.get("before")) : 0;
   const isAgain = !before.size && next !== undefined;
   const older = [...items].filter(([id]) => isAgain && id < end); // of large posts, a page has fewer than were shown
   const fresh = page.data.map((post) => [post.postID, itemOf(post, items.get(post.postID))]);
   items = new Map([...before, ...fresh, ...older]);
   if (!older.length) next = page.next ?? null;
-  if (!next && !status && !needle) forgetEdits();
-  show();
-  return page.data;
-}
-
-/** Of posts that are gone. */
-function forgetEdits() {
-  const known = new Set([...items.keys(), "new"].map((id) => draftKey(id)));
-  for (const name of draftsOf(current()?.email)) if (!known.has(name)) saveDraft(name, "");
+  if (next || status || needle) return;
+  const known = [...items.keys(), "new"].map(draftKey);
+  for (const name of drafts()) if (!known.includes(name)) browser.set(name, null); // an edit of a post that is gone
 }
 
 /** Fetch again as many posts as are shown. */
@@ -100,11 +92,6 @@ export function refresh() {
   const limit = String(Math.min(1000, Math.max(PAGE, items.size)));
   const query = new URLSearchParams({ limit, ...(status && { status }), ...(needle && { text: needle }) });
   return load(`${needle ? "findPosts" : "getPosts"}?${query}`, new Map());
-}
-
-/** The whole list, from its top: a new post may not be among those that were sought. */
-export function refreshAll() {
-  return status || needle ? seek("", "") : refresh();
 }
 
 async function more(focus) {
@@ -119,8 +106,10 @@ async function more(focus) {
 const nearEnd = new IntersectionObserver(([end]) => end?.isIntersecting && more(false), { rootMargin: "600px" });
 $("more").onclick = () => more(true);
 
+/** The whole list, from its top: a new post may not be among those that were sought. */
+export const showAll = () => (status || needle ? seek("", "") : refresh());
+
 function seek(newStatus, newNeedle) {
-  if (newStatus === status && newNeedle === needle) return;
   choose(newStatus, newNeedle);
   return refresh();
 }
@@ -135,103 +124,115 @@ $("search").oninput = () => {
 const tell = (time) => (time.textContent = ago(time.dateTime));
 setInterval(() => $("list").querySelectorAll("time").forEach(tell), 30_000);
 
-const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+// A post
 
 /** @param {any} [known] the one that is shown, which stays if it can */
-function itemOf(post, known) {
-  if (known?.editor || known?.undo || (known?.needle === needle && same(known.post, post))) return known;
-  const item = clone("post");
+function itemOf(post, known = undos.get(post.postID)) {
+  const { postID } = post;
+  const isSame = known?.needle === needle && JSON.stringify(known.post) === JSON.stringify(post);
+  if (isSame || known?.querySelector(".composer") || undos.has(postID)) return known;
+  const item = Object.assign(clone("post"), { post, needle });
   const part = (selector) => item.querySelector(selector);
-  Object.assign(item, { post, needle, place: part(".place"), share: part(".share") });
-  if (timeToUndo(post.postID) > 0) return offerUndo(item);
-  showPlace(item);
-  const time = part("time");
+  const [article, time, edited, place] = ["article", "time", ".edited", ".place"].map(part);
   time.dateTime = post.createdAt;
   time.title = exactly(post.createdAt);
   tell(time);
-  part("article").ariaLabel = `${post.text.trim().slice(0, 60)}, ${time.title}`;
-  part(".badge").hidden = post.status !== "draft";
-  part(".edited").hidden = post.updatedAt === post.createdAt;
-  part(".edited").title = exactly(post.updatedAt);
+  article.dataset.status = post.status;
+  article.ariaLabel = `${post.text.trim().slice(0, 60)}, ${time.title}`;
+  edited.hidden = post.updatedAt === post.createdAt;
+  edited.title = exactly(post.updatedAt);
+  place.dataset.at = `/${postID}`;
+  translate(item);
   showText(part(".text"), part(".whole"), post.text, needle);
-  part(".copy").hidden = !navigator.clipboard; // it needs TLS
-  part(".copy").onclick = async () => [await navigator.clipboard.writeText(post.text), announce(t("copied"))];
-  part(".delete").onclick = ({ detail }) => {
-    if (detail > 1) return; // the second click of two was not for this post
-    discard(post.postID);
-    renew(item);
-  };
-  part(".edit").hidden = !has("editPost");
+  part(".share").onclick = () => copy(place.href, t("linkCopied"));
+  part(".copy").onclick = () => copy(post.text, t("copied"));
   part(".edit").onclick = () => edit(item).elements.text.focus();
-  if (has("editPost") && browser.get(draftKey(post.postID))) edit(item); // was interrupted
+  part(".delete").onclick = ({ detail }) => detail > 1 || discard(post); // the second click of two was for another
+  if (has("editPost") && browser.get(draftKey(postID))) edit(item); // was interrupted
   return item;
 }
 
-/** Put the post in its place as it is now, and the focus there. */
-function renew(item, focus = "article, button") {
-  const fresh = itemOf(item.post);
-  items.set(item.post.postID, fresh);
-  item.replaceWith(fresh);
-  fresh.querySelector(focus).focus();
+/** Put the post in its place as it is now; the focus stays there. */
+function renew(post) {
+  items.set(post.postID, itemOf(post));
   show();
 }
 
-/** In the post's place, while there is time. */
-function offerUndo(item) {
-  const { postID } = item.post;
-  item.undo = clone("undo");
-  item.replaceChildren(item.undo);
-  const [words, button] = item.undo.children;
-  words.id = `undo-${postID}`;
-  button.setAttribute("aria-describedby", words.id);
-  button.onclick = () => [restore(postID), renew(item)];
-  setTimeout(close, timeToUndo(postID), item);
-  return item;
+/** Put the form for the text in the post's place. */
+function edit(item) {
+  const { post } = item;
+  function done(saved) {
+    renew(saved ?? post);
+    if (!saved) items.get(post.postID).querySelector(".edit").focus();
+    refresh(); // it may be another now, or no more among those that are sought
+  }
+  const form = composer(done, post);
+  item.replaceChildren(form);
+  return form;
+}
+
+// Deleted posts, for the seconds in which that can be undone; which, is kept in this browser until they are gone
+
+const GRACE = 8000; // milliseconds
+const nameOf = (id) => `${NAME} trash ${current()?.email} ${id}`;
+const trash = () => browser.names(nameOf("")).map((name) => Number(name.split(" ").at(-1)));
+
+function discard(post) {
+  const { postID } = post;
+  const item = Object.assign(clone("undo"), { post });
+  const button = item.querySelector("button");
+  button.ariaDescription = t("deleted");
+  button.onclick = () => {
+    restore(postID);
+    renew(post);
+  };
+  const time = Date.now() + GRACE;
+  browser.set(nameOf(postID), time);
+  schedule(postID, time);
+  undos.set(postID, item);
+  renew(post);
+}
+
+function restore(id) {
+  undos.delete(id);
+  browser.set(nameOf(id), null);
+}
+
+const schedule = (id, time) => setTimeout(carryOut, time - Date.now(), id, time);
+
+/** Delete it on the server; later, if that fails now. */
+async function carryOut(id, time) {
+  if (browser.get(nameOf(id)) !== time) return; // it was restored, and perhaps deleted again since
+  close(id);
+  try {
+    await request("DELETE", `deletePost/${id}`);
+    restore(id);
+    changed();
+  } catch ({ status }) {
+    if (status !== 401) setTimeout(carryOut, 10_000, id, time); // otherwise at the next log-in
+  }
 }
 
 /** It can be undone no more. */
-function close(item) {
-  if (items.get(item.post.postID) !== item) return;
-  const neighbour = item.nextElementSibling ?? item.previousElementSibling;
-  const focused = item.contains(document.activeElement);
-  items.delete(item.post.postID);
-  show();
-  if (focused) (neighbour?.querySelector("article, button") ?? $("list-title")).focus();
+const close = (id) => undos.delete(id) && items.delete(id) && show();
+
+/** Go on with what an earlier visit, or another tab, has left. */
+export const resume = () => trash().forEach((id) => schedule(id, browser.get(nameOf(id))));
+
+/** Delete them now, though the page may be closing: those of this tab, or all. */
+export function empty(all = false) {
+  const token = current()?.token;
+  const deleteNow = async (id) => {
+    const name = nameOf(id); // its account may have logged out when the answer comes
+    const { ok } = await send("DELETE", `deletePost/${id}`, undefined, { keepalive: true }, token);
+    if (ok) browser.set(name, null);
+  };
+  return Promise.allSettled(trash().filter((id) => all || undos.has(id)).map(deleteNow));
 }
 
 addEventListener("pagehide", () => {
   empty();
-  for (const item of items.values()) if (item.undo) close(item);
+  for (const id of undos.keys()) close(id);
 });
 addEventListener("pageshow", ({ persisted }) => persisted && current() && refresh());
 addEventListener("storage", ({ key }) => key?.includes(" trash ") && show()); // another tab deleted one
-
-/** Put the form for the text in the post's place. */
-function edit(item) {
-  async function send(body, sent) {
-    const { editor, post } = item;
-    const headers = new Headers(editor.version && { "If-Match": `"${editor.version}"` });
-    const { data } = await request("PUT", `editPost/${post.postID}`, body, { headers }).catch((refusal) => {
-      if (refusal.status !== 412) throw refusal;
-      editor.version = undefined;
-      refusal.message = t("conflict");
-      throw refusal;
-    });
-    item.post = data;
-    editor.version = data.version;
-    changed();
-    if (editor.elements.text.value !== sent) return announce(t("savedBut"));
-    saveDraft(draftKey(post.postID), "");
-    renew(item);
-    announce(t("saidEdited"));
-  }
-
-  function leave() {
-    renew(item, ".edit");
-    refresh();
-  }
-
-  item.editor = composer(send, item.post, leave);
-  item.querySelector("article").replaceWith(item.editor);
-  return item.editor;
-}

@@ -1,6 +1,36 @@
-/** Who is logged in, the same in all tabs. Where the token is, and why, says the extra's manual. */
+/** What this browser keeps, and who is logged in, in all tabs. Where the token is, and why, says the extra's manual. */
 
-import { browser, tab } from "./storage.js";
+/** Something kept by name. Where it is full or forbidden, the page remembers it as long as it is open.
+ * @param {() => Storage} open */
+function keeper(open) {
+  /** @type {Record<string, string>} */
+  const memory = {};
+  let storage = /** @type {any} */ ({});
+  try {
+    storage = open();
+  } catch {
+    // forbidden
+  }
+  return {
+    /** @returns {any} null if there is nothing */
+    get: (name) => JSON.parse(memory[name] ?? storage[name] ?? "null"),
+    /** Nothing, as null or "", forgets it. @returns {boolean} whether it outlives the page */
+    set(name, value) {
+      delete memory[name];
+      try {
+        if (value) storage.setItem(name, JSON.stringify(value));
+        else delete storage[name];
+      } catch {
+        memory[name] = JSON.stringify(value);
+      }
+      return !(name in memory);
+    },
+    names: (prefix) => Object.keys({ ...storage, ...memory }).filter((name) => name.startsWith(prefix)),
+  };
+}
+
+export const browser = keeper(() => localStorage);
+const tab = keeper(() => sessionStorage);
 
 export const NAME = `posts ${location.pathname}`; // another service of this origin has another path
 const tabs = globalThis.BroadcastChannel ? new BroadcastChannel(NAME) : { postMessage() {}, onmessage: undefined };
@@ -11,27 +41,23 @@ const tabs = globalThis.BroadcastChannel ? new BroadcastChannel(NAME) : { postMe
 const stored = () => tab.get(NAME) ?? browser.get(NAME);
 /** @type {Session | null} */
 let session = stored();
-let email = session?.email ?? "";
-let onSession = (_session, _why) => {};
+let onSession = (_session, _why, _before) => {};
 let onChange = () => {};
 
 export const current = () => session;
-/** The email of who is, or was, logged in. */
-export const last = () => email;
 
 /** @param {Session | null} value @param {string} [why] */
 function set(value, why) {
-  const told = value?.email !== session?.email || !value;
+  const before = session?.email;
   session = value;
-  email = value?.email ?? email;
   tab.set(NAME, value?.kept ? null : value);
   browser.set(NAME, value?.kept ? value : null);
-  if (told) onSession(session, why);
+  if (!value || value.email !== before) onSession(session, why, before);
 }
 
-/** A new session, or the present one with new tokens. @param {Session} value */
-export function begin(value) {
-  set(value);
+/** A new session, or the present one with something new. @param {Partial<Session>} values */
+export function begin(values) {
+  set(/** @type {Session} */ ({ ...session, ...values }));
   tabs.postMessage({ session });
 }
 
@@ -59,19 +85,28 @@ tabs.onmessage = ({ data }) => {
   if (data.changed) onChange();
 };
 
-/** Call `sessionChanged(session, why)` now and with each change, in whichever tab; `listChanged()` for another tab's. */
+/** Call `sessionChanged(session, why, emailBefore)` now and with each change, in whichever tab; `listChanged()` for
+ * another tab's. */
 export function watch(sessionChanged, listChanged) {
   onChange = listChanged;
   onSession = sessionChanged;
-  sessionChanged(session, "");
+  sessionChanged(session);
   if (!session) tabs.postMessage({ ask: true });
 }
 
+/** The account has the email that was asked for here, if it was: what this browser keeps for it goes along. */
+export function rename() {
+  if (!session?.moving) return;
+  const { email, moving } = session;
+  for (const name of browser.names(`${NAME} `)) {
+    const value = browser.get(name);
+    browser.set(name, null);
+    browser.set(name.replace(` ${email} `, ` ${moving} `), value);
+  }
+  begin({ email: moving, moving: undefined });
+}
+
 /** Where is kept what was typed but not sent, by account: for a new post (`id` is "new") or an edit. */
-export const draftKey = (id, of = session?.email) => `${NAME} draft ${of} ${id}`;
+export const draftKey = (id) => `${NAME} draft ${session?.email} ${id}`;
 
-/** With an edit goes the version that it began with, or after a reload it would replace a newer one unseen; with a new
- * text that was sent, the key that it was sent with, or it could be posted twice. No text forgets it. */
-export const saveDraft = (name, text, version, key) => browser.set(name, text && { text, version, key });
-
-export const draftsOf = (email) => browser.ids(draftKey("", email)).map((id) => draftKey(id, email));
+export const drafts = () => browser.names(draftKey(""));

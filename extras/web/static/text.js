@@ -1,5 +1,6 @@
 /** What people wrote, on the page: links that lead on, what was searched for marked, and no length that freezes it. */
 
+import { create } from "./dom.js";
 import { t } from "./words.js";
 
 const SHORT = 1000; // characters that are shown at first; how many lines, says the style sheet
@@ -7,7 +8,6 @@ const SHORT = 1000; // characters that are shown at first; how many lines, says 
 const PIECES = /[^]{1,8000}(?:\n|$)|[^]{1,8000} |[^]{1,8000}/gu;
 // Brackets belong to a link in pairs; punctuation at its end, or after it, to the sentence.
 const LINKS = /(https?:\/\/(?:\([^\s<>"()]*\)|[^\s<>"()])*(?:\([^\s<>"()]*\)|[^\s<>"().,;:!?'’”»\]}…。，、；：！？）」』]))/i;
-const HALVES = /^[\uDC00-\uDFFF]|[\uD800-\uDBFF]$/g; // of a character that was cut through
 
 /** The form in which the extra `search` compares, near enough. */
 const fold = (text) => text.normalize("NFKC").toUpperCase().toLowerCase().replaceAll("ς", "σ");
@@ -27,20 +27,14 @@ function marked(text, needle) {
   let from = 0;
   for (let at = folded.indexOf(sought); at >= 0; at = folded.indexOf(sought, at + sought.length)) {
     const [start, end] = [places[at][0], places[at + sought.length - 1][1]];
-    const mark = document.createElement("mark");
-    mark.textContent = text.slice(start, end);
-    nodes.push(text.slice(from, start), mark);
+    nodes.push(text.slice(from, start), create("mark", {}, text.slice(start, end)));
     from = end;
   }
   return [...nodes, text.slice(from)];
 }
 
-function link(address, needle) {
-  const element = document.createElement("a");
-  Object.assign(element, { href: address, rel: "noopener nofollow", target: "_blank" });
-  element.append(...marked(address, needle));
-  return element;
-}
+const link = (href, needle) =>
+  create("a", { href, rel: "noopener nofollow", target: "_blank" }, ...marked(href, needle));
 
 const linked = (text, needle) =>
   text.split(LINKS).flatMap((part, i) => (i % 2 && URL.canParse(part) ? link(part, needle) : marked(part, needle)));
@@ -50,7 +44,7 @@ function excerpt(text, needle) {
   const found = needle ? fold(text).indexOf(fold(needle)) : 0;
   const start = found < SHORT / 3 ? 0 : Math.max(text.lastIndexOf("\n", found) + 1, found - 80);
   if (!start && text.length < SHORT * 1.2) return text;
-  const part = text.slice(start, start + SHORT).replace(HALVES, "");
+  const part = text.slice(start, start + SHORT).replace(/^\p{Cs}|\p{Cs}$/gu, ""); // no half characters
   return `${start ? "…" : ""}${part}${start + SHORT < text.length ? "…" : ""}`;
 }
 
@@ -65,16 +59,10 @@ export function showText(box, button, text, needle) {
     button.ariaExpanded = String(open);
     if (!open || part === text) return box.replaceChildren(...linked(part, needle));
     box.replaceChildren();
-    let pause = performance.now() + 10;
     for (const [piece] of text.matchAll(PIECES)) {
-      if (performance.now() > pause) {
-        await new Promise(requestAnimationFrame);
-        pause = performance.now() + 10;
-      }
       if (!open) return; // less was wanted meanwhile
-      const block = document.createElement("div");
-      block.append(...linked(piece, needle));
-      box.append(block);
+      box.append(create("div", {}, ...linked(piece, needle)));
+      await new Promise(requestAnimationFrame);
     }
   }
 
@@ -83,7 +71,7 @@ export function showText(box, button, text, needle) {
     show();
     if (!open) box.closest("article").scrollIntoView({ block: "nearest" });
   };
-  const showButton = () => (button.hidden = !open && part === text && box.scrollHeight <= box.clientHeight + 1);
-  new ResizeObserver(showButton).observe(box);
+  const isWhole = () => !open && part === text && box.scrollHeight <= box.clientHeight + 1;
+  new ResizeObserver(() => (button.hidden = isWhole())).observe(box);
   show();
 }
