@@ -19,12 +19,12 @@ import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from pydantic import Field, TypeAdapter
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, bindparam, case, select
 
 import app as core
 import models
@@ -33,7 +33,8 @@ from auth import CurrentUser
 from models import Post
 
 BUDGET = 0.3  # seconds that a request searches
-STEP_POSTS, STEP_BYTES = 400, 2**18  # that are looked at before others have their turn
+SMALL = 2048  # bytes of a text that is read together with its neighbours; a larger one is read by itself
+STEP, PAUSE = 128, 0.0002  # posts after which others have their turn, and for how many seconds
 
 searchers = ThreadPoolExecutor(1, "searcher")
 
@@ -76,37 +77,36 @@ def cuts(text: str) -> Iterator[int]:
     yield len(text)
 
 
-def next_posts(user_id: int, status: str, before: int) -> tuple[Sequence[Row[Any]], int | None]:
-    """The newest posts before an id, few enough to be looked at in one go, and where to go on; None at the end."""
-    mine = [Post.user_id == user_id, Post.id < before, Post.status == (status or Post.status)]
-    sizes = models.fetch(select(Post.id, Post.size).where(*mine).order_by(Post.id.desc()).limit(STEP_POSTS))
-    if not sizes:
-        return [], None
-    fitting = sum(total <= STEP_BYTES for total in accumulate(size for _, size in sizes))
-    oldest: int = sizes[max(fitting, 1) - 1].id
-    return models.fetch(select(Post).where(*mine, Post.id >= oldest).order_by(Post.id.desc())), oldest
+def texts_of(connection: Connection, user_id: int, query: FindQuery) -> Iterator[tuple[int, str]]:
+    """The ids and texts of an account's posts, newest first. Now and then it gives way to others."""
+    mine = [Post.user_id == user_id, Post.status == (query.status or Post.status), Post.id < bindparam("before")]
+    texts = select(Post.id, case((Post.size <= SMALL, Post.text))).where(*mine).order_by(Post.id.desc()).limit(STEP)
+    before = query.before
+    while rows := connection.execute(texts, {"before": before}).all():
+        for before, text in rows:
+            yield before, text or connection.scalar(select(Post.text).where(Post.id == before)) or ""
+        time.sleep(PAUSE)
 
 
-def find(user_id: int, query: FindQuery) -> tuple[list[Row[Any]], int | None]:
+def find(user_id: int, query: FindQuery) -> tuple[Sequence[Row[Any]], int | None]:
     """The posts found, and the id before which to go on; None at the end."""
-    until, needle, size = time.monotonic() + BUDGET, fold(query.text), 0
-    found: list[Row[Any]] = []
-    posts, before = next_posts(user_id, query.status, query.before)
-    while before:
-        for post in posts:
-            if needle in fold(post.text):
-                found.append(post)
-                size += post.size
-            if len(found) == (query.limit or core.PAGE_POSTS) or size > core.PAGE_BYTES:
-                return found, post.id
-        if time.monotonic() > until:
-            return found, before
-        time.sleep(0)  # gives way to the event loop
-        posts, before = next_posts(user_id, query.status, before)
-    return found, None
+    until, needle, most = time.monotonic() + BUDGET, fold(query.text), query.limit or core.PAGE_POSTS
+    ids, size = list[int](), 0
+    with models.engine.connect() as connection:
+        for post_id, text in texts_of(connection, user_id, query):
+            if needle in fold(text):
+                ids.append(post_id)
+                size += len(text.encode())
+            if len(ids) == most or size > core.PAGE_BYTES or time.monotonic() > until:
+                return posts_of(connection, ids), post_id
+        return posts_of(connection, ids), None
 
 
-async def in_turn(user_id: int, query: FindQuery) -> tuple[list[Row[Any]], int | None]:
+def posts_of(connection: Connection, ids: list[int]) -> Sequence[Row[Any]]:
+    return connection.execute(select(Post).where(Post.id.in_(ids)).order_by(Post.id.desc())).all() if ids else []
+
+
+async def in_turn(user_id: int, query: FindQuery) -> tuple[Sequence[Row[Any]], int | None]:
     deadline = time.monotonic() + models.DEADLINE
     async with models.locks.setdefault(("findPosts", user_id), asyncio.Lock()):
         return await models.in_thread(searchers, deadline - time.monotonic(), find, user_id, query)
