@@ -24,7 +24,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from pydantic import Field, TypeAdapter
-from sqlalchemy import Connection, Row, bindparam, case, select
+from sqlalchemy import Row, Select, case, select
 
 import app as core
 import models
@@ -77,33 +77,45 @@ def cuts(text: str) -> Iterator[int]:
     yield len(text)
 
 
-def texts_of(connection: Connection, user_id: int, query: FindQuery) -> Iterator[tuple[int, str]]:
-    """The ids and texts of an account's posts, newest first. Now and then it gives way to others."""
-    mine = [Post.user_id == user_id, Post.status == (query.status or Post.status), Post.id < bindparam("before")]
+def texts_before(user_id: int, status: str, before: int) -> Select[int, str | None]:
+    """The ids and texts of the next posts, newest first; None for a large text.
+
+    Without the hint MariaDB would read all newer posts again for each step.
+    """
+    mine = [Post.user_id == user_id, Post.status == (status or Post.status), Post.id < before]
     texts = select(Post.id, case((Post.size <= SMALL, Post.text))).where(*mine).order_by(Post.id.desc()).limit(STEP)
+    return texts.with_hint(Post, "FORCE INDEX (ix_posts_list)", "mysql")
+
+
+def texts_of(user_id: int, query: FindQuery) -> Iterator[tuple[int, str]]:
+    """The ids and texts of an account's posts, newest first. Now and then it gives way to others."""
     before = query.before
-    while rows := connection.execute(texts, {"before": before}).all():
+    while rows := models.fetch(texts_before(user_id, query.status, before)):
         for before, text in rows:
-            yield before, text or connection.scalar(select(Post.text).where(Post.id == before)) or ""
+            yield before, text or large_text(before)
         time.sleep(PAUSE)
+
+
+def large_text(post_id: int) -> str:
+    rows = models.fetch(select(Post.text).where(Post.id == post_id))
+    return str(rows[0].text) if rows else ""  # deleted meanwhile
 
 
 def find(user_id: int, query: FindQuery) -> tuple[Sequence[Row[Any]], int | None]:
     """The posts found, and the id before which to go on; None at the end."""
     until, needle, most = time.monotonic() + BUDGET, fold(query.text), query.limit or core.PAGE_POSTS
     ids, size = list[int](), 0
-    with models.engine.connect() as connection:
-        for post_id, text in texts_of(connection, user_id, query):
-            if needle in fold(text):
-                ids.append(post_id)
-                size += len(text.encode())
-            if len(ids) == most or size > core.PAGE_BYTES or time.monotonic() > until:
-                return posts_of(connection, ids), post_id
-        return posts_of(connection, ids), None
+    for post_id, text in texts_of(user_id, query):
+        if needle in fold(text):
+            ids.append(post_id)
+            size += len(text.encode())
+        if len(ids) == most or size > core.PAGE_BYTES or time.monotonic() > until:
+            return posts_of(ids), post_id
+    return posts_of(ids), None
 
 
-def posts_of(connection: Connection, ids: list[int]) -> Sequence[Row[Any]]:
-    return connection.execute(select(Post).where(Post.id.in_(ids)).order_by(Post.id.desc())).all() if ids else []
+def posts_of(ids: list[int]) -> Sequence[Row[Any]]:
+    return models.fetch(select(Post).where(Post.id.in_(ids)).order_by(Post.id.desc())) if ids else []
 
 
 async def in_turn(user_id: int, query: FindQuery) -> tuple[Sequence[Row[Any]], int | None]:
