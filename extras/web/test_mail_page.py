@@ -214,7 +214,7 @@ def test_who_has_yet_to_confirm_is_told_and_can_have_another_link(
 
 
 def test_an_email_is_changed_and_what_was_typed_goes_along(page: Any, server: Server, mailbox: Mailbox) -> None:
-    old, taken, new = (new_email() for _ in range(3))
+    old, taken, new = new_email(), new_email(), f"a$$b{new_email()}"
     server.account(old)
     server.account(taken)
     log_in(page, old)

@@ -348,6 +348,34 @@ def test_an_edit_that_is_taken_back_while_it_is_saved_is_saved_again(
     assert [post["text"] for post in server.get("/getPosts", headers=ada[1]).json()] == ["One"]
 
 
+@with_others
+def test_what_was_saved_is_shown_when_what_was_typed_since_is_discarded(
+    new_page: NewPage, ada: tuple[str, dict[str, str]]
+) -> None:
+    page = new_page()
+    type_while_saving(page, ada[0], "Two and three")
+    with held(page, "**/getPosts*"):
+        button(page.get_by_role("list"), "Cancel").click()
+        button(page.get_by_role("dialog"), "Discard").click()
+        expect(page.locator("article .text")).to_have_text("Two")
+
+
+@with_others
+def test_an_edit_keeps_its_text_when_the_post_is_deleted_elsewhere(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
+) -> None:
+    add(server, ada[1], "One", "Another")
+    page = desk_of(new_page, ada[0])
+    button(page.get_by_role("article").last, "Edit").click()
+    box = page.get_by_role("textbox", name="Edit the post")
+    box.fill("Two")
+    for post in server.get("/getPosts", headers=ada[1]).json():
+        server.delete(f"/deletePost/{post['postID']}", headers=ada[1])
+    page.evaluate("dispatchEvent(new Event('online'))")  # the list is asked for again
+    expect(page.get_by_role("article")).to_have_count(0)
+    expect(box).to_have_value("Two")
+
+
 def test_a_post_that_is_saved_while_older_ones_load_stays(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
@@ -1286,6 +1314,16 @@ def test_a_browser_that_keeps_nothing_can_do_all_else(
 
 
 @with_others
+def test_what_somebody_else_keeps_in_the_browser_under_its_name_hurts_nothing(
+    new_page: NewPage, ada: tuple[str, dict[str, str]]
+) -> None:
+    page = new_page()
+    page.evaluate("for (const storage of [localStorage, sessionStorage]) storage.setItem('posts /', 'no JSON')")
+    page.reload()
+    log_in(page, ada[0])
+    expect(write_box(page)).to_be_focused()
+
+
 def test_who_stays_logged_in_is_told_of_an_answer_of_somebody_else(
     new_page: NewPage, ada: tuple[str, dict[str, str]]
 ) -> None:

@@ -29,10 +29,10 @@ async function add(body, { key, inform }, showAll) {
 }
 
 /** Save an edit, if the post is still what it was when that began; the post as it is now. */
-async function change(postID, body, { version }) {
+async function change(post, body, { version }) {
   const headers = new Headers(version && { "If-Match": `"${version}"` });
-  const { data } = await request("PUT", `editPost/${postID}`, body, { headers });
-  return data;
+  const { data } = await request("PUT", `editPost/${post.postID}`, body, { headers });
+  return Object.assign(post, data);
 }
 
 /** For a new post, or an edit of this one. `done(saved)` is called when the list is another, and when an edit ends,
@@ -98,10 +98,13 @@ export function composer(done, post = /** @type {any} */ (undefined)) {
     const kept = keep();
     form.inform("");
     const body = post && sent === original ? { status } : { text: sent, status };
-    const saved = await (post ? change(post.postID, body, form) : add(body, form, done)).catch((refusal) => {
+    const saved = await (post ? change(post, body, form) : add(body, form, done)).catch((refusal) => {
       form.inform(refusal.status === 413 ? "" : kept); // that it is too long, is said already
       if (refusal.status === 412) form.version = undefined; // sent again, it replaces what is there
-      if (refusal.status === 422) form.key = undefined; // it may be of another text
+      if (refusal.fields["Idempotency-Key"]) {
+        form.key = undefined; // it is another text's
+        keep();
+      }
       throw refusal;
     });
     changed();
@@ -111,7 +114,7 @@ export function composer(done, post = /** @type {any} */ (undefined)) {
     const isAll = text.value === sent; // nothing was typed meanwhile
     if (isAll) text.value = original;
     keepAndTell();
-    if (!post) text.focus();
+    if (!post && (form.contains(document.activeElement) || document.activeElement === document.body)) text.focus();
     if (!post || isAll) done(saved);
     if (!post) return t(status === "draft" ? "saidDraft" : "saidSaved");
     return t(isAll ? "saidEdited" : "savedBut");

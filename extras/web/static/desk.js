@@ -134,7 +134,7 @@ $("log-out").onclick = async () => {
   const emptied = posts.empty(true);
   leave(t("loggedOut"));
   await emptied;
-  revoke(token, t("loggedOut"));
+  revoke(token);
 };
 
 /** Nothing of the account stays in this browser. */
@@ -145,11 +145,11 @@ function leave(news) {
 }
 
 /** End the session on the server, too, if it can; it is asked whatever is known of it. */
-async function revoke(token, news) {
+async function revoke(token, news = "") {
   const lost = () => ({ response: { status: 503 } });
   const { response } = await send("POST", "logout", undefined, { keepalive: true }, token).catch(lost);
   const isOver = response.status < 500 && response.status !== 429; // 404: without `account`, a token ends by itself
-  if (current()) return; // somebody is logged in again
+  if (current() || (isOver && !news)) return; // somebody is logged in again, or it was said
   announce(isOver ? news : "");
   say($("why"), isOver ? "" : t("notRevoked"));
   $("revoke").hidden = isOver;

@@ -107,7 +107,7 @@ export function onSubmit(form, work) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const { submitter } = event;
-    const isDouble = submitter && submitter === pressed && performance.now() - last < AGAIN;
+    const isDouble = submitter && pressed && performance.now() - last < AGAIN; // also of another button in its place
     if (form.ariaBusy === "true" || isDouble) return;
     pressed = submitter;
     clear(form);

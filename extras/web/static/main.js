@@ -119,8 +119,7 @@ onSubmit(form, async () => {
 });
 
 const showNetwork = () => ($("offline").hidden = navigator.onLine);
-addEventListener("offline", showNetwork);
-addEventListener("online", showNetwork);
+for (const change of ["online", "offline"]) addEventListener(change, showNetwork);
 addEventListener("hashchange", () => readLink() && show(session.current()));
 showNetwork();
 readLink();

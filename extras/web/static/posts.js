@@ -78,10 +78,11 @@ async function answer(mine, address, before) {
 function accept(page, before) {
   const end = page.next ? Number(new URL(page.next).searchParams.get("before")) : 0;
   const isAgain = !before.size && next !== undefined;
-  const older = [...items].filter(([id]) => isAgain && id < end); // of large posts, a page has fewer than were shown
+  // What is older, as a page of large posts has fewer than were shown, and what is being edited, also if it is gone.
+  const kept = [...items].filter(([id, item]) => isAgain && (id < end || item.querySelector(".composer")));
   const fresh = page.data.map((post) => [post.postID, itemOf(post, items.get(post.postID))]);
-  items = new Map([...before, ...fresh, ...older]);
-  if (!older.length) next = page.next ?? null;
+  items = new Map([...before, ...kept, ...fresh].sort(([one], [other]) => other - one));
+  if (!kept.some(([id]) => id < end)) next = page.next ?? null;
   if (next || status || needle) return;
   const known = [...items.keys(), "new"].map(draftKey);
   for (const name of drafts()) if (!known.includes(name)) browser.set(name, null); // an edit of a post that is gone
@@ -110,11 +111,12 @@ $("more").onclick = () => more(true);
 export const showAll = () => (status || needle ? seek("", "") : refresh());
 
 function seek(newStatus, newNeedle) {
+  if (newStatus === status && newNeedle === needle) return loading;
   choose(newStatus, newNeedle);
   return refresh();
 }
 
-$("filters").onclick = ({ target }) => seek(target.value ?? status, needle);
+$("filters").onclick = ({ target }) => seek(target.value ?? status, $("search").value.trim());
 let typing = 0;
 $("search").oninput = () => {
   clearTimeout(typing);
@@ -214,7 +216,7 @@ async function carryOut(id, time) {
 }
 
 /** It can be undone no more. */
-const close = (id) => undos.delete(id) && items.delete(id) && show();
+const close = (id) => [items, undos].map((map) => map.delete(id)).includes(true) && show();
 
 /** Go on with what an earlier visit, or another tab, has left. */
 export const resume = () => trash().forEach((id) => schedule(id, browser.get(nameOf(id))));
@@ -227,7 +229,8 @@ export function empty(all = false) {
     const { ok } = await send("DELETE", `deletePost/${id}`, undefined, { keepalive: true }, token);
     if (ok) browser.set(name, null);
   };
-  return Promise.allSettled(trash().filter((id) => all || undos.has(id)).map(deleteNow));
+  const isDue = (id) => all || undos.has(id) || browser.get(nameOf(id)) < Date.now();
+  return Promise.allSettled(trash().filter(isDue).map(deleteNow));
 }
 
 addEventListener("pagehide", () => {

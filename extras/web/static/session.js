@@ -1,29 +1,30 @@
 /** What this browser keeps, and who is logged in, in all tabs. Where the token is, and why, says the extra's manual. */
 
+/** What the work gives, or if it throws, something else. */
+function attempt(work, otherwise) {
+  try {
+    return work();
+  } catch {
+    return otherwise;
+  }
+}
+
 /** Something kept by name. Where it is full or forbidden, the page remembers it as long as it is open.
  * @param {() => Storage} open */
 function keeper(open) {
   /** @type {Record<string, string>} */
   const memory = {};
-  let storage = /** @type {any} */ ({});
-  try {
-    storage = open();
-  } catch {
-    // forbidden
-  }
+  const storage = /** @type {any} */ (attempt(open, {}));
   return {
-    /** @returns {any} null if there is nothing */
-    get: (name) => JSON.parse(memory[name] ?? storage[name] ?? "null"),
+    /** @returns {any} null if there is nothing, or nothing of ours */
+    get: (name) => attempt(() => JSON.parse(memory[name] ?? storage[name] ?? "null"), null),
     /** Nothing, as null or "", forgets it. @returns {boolean} whether it outlives the page */
     set(name, value) {
       delete memory[name];
-      try {
-        if (value) storage.setItem(name, JSON.stringify(value));
-        else delete storage[name];
-      } catch {
-        memory[name] = JSON.stringify(value);
-      }
-      return !(name in memory);
+      const text = JSON.stringify(value);
+      const isKept = attempt(() => (value ? storage.setItem(name, text) : delete storage[name]) ?? true, false);
+      if (!isKept) memory[name] = text;
+      return isKept;
     },
     names: (prefix) => Object.keys({ ...storage, ...memory }).filter((name) => name.startsWith(prefix)),
   };
@@ -101,7 +102,7 @@ export function rename() {
   for (const name of browser.names(`${NAME} `)) {
     const value = browser.get(name);
     browser.set(name, null);
-    browser.set(name.replace(` ${email} `, ` ${moving} `), value);
+    browser.set(name.replace(` ${email} `, () => ` ${moving} `), value);
   }
   begin({ email: moving, moving: undefined });
 }
