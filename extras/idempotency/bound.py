@@ -1,5 +1,8 @@
 """How many keys an account has: counted now and then, as to count takes longer than to write one."""
 
+from threading import Lock
+
+from cachetools import LRUCache
 from sqlalchemy import Connection, delete, func, select
 
 from .tables import Key
@@ -7,25 +10,25 @@ from .tables import Key
 MOST = 10_000
 STEP = 100  # that go at once, the oldest
 PROCESSES = 8  # that may write for an account without passing MOST, each a share of what is free
-ACCOUNTS = 2**14  # that are remembered
 
-free: dict[int, int] = {}  # what may be written for an account before it is counted again
+free: LRUCache[int, int] = LRUCache(2**14)  # what may be written for an account before it is counted again
+lock = Lock()
 
 
-def make_room(connection: Connection, user_id: int) -> None:
-    """Called when a key was written for this account, which is locked."""
-    left = free.get(user_id, 0) - 1
+def make_room(connection: Connection, user_id: int, keys: int) -> None:
+    """Called before so many are written; the account is locked."""
+    with lock:
+        left = free.get(user_id, 0) - keys
     if left < 0:
-        left = max(0, MOST - count_anew(connection, user_id)) // PROCESSES
-    if len(free) >= ACCOUNTS:
-        free.clear()
-    free[user_id] = left
+        left = max(0, MOST - keys - count_anew(connection, user_id, keys)) // PROCESSES
+    with lock:
+        free[user_id] = left
 
 
-def count_anew(connection: Connection, user_id: int) -> int:
+def count_anew(connection: Connection, user_id: int, keys: int) -> int:
     """How many there are, once the oldest of too many are gone."""
     count: int = connection.execute(select(func.count()).where(Key.user_id == user_id)).scalar_one()
-    if count <= MOST:
+    if count + keys <= MOST:
         return count
     oldest = select(Key.id).where(Key.user_id == user_id).order_by(Key.id).limit(STEP)
     ids = connection.scalars(oldest).all()

@@ -1313,7 +1313,6 @@ def test_a_browser_that_keeps_nothing_can_do_all_else(
     expect(page.get_by_text("You are logged out.")).to_be_visible()
 
 
-@with_others
 def test_what_somebody_else_keeps_in_the_browser_under_its_name_hurts_nothing(
     new_page: NewPage, ada: tuple[str, dict[str, str]]
 ) -> None:
@@ -1324,6 +1323,7 @@ def test_what_somebody_else_keeps_in_the_browser_under_its_name_hurts_nothing(
     expect(write_box(page)).to_be_focused()
 
 
+@with_others
 def test_who_stays_logged_in_is_told_of_an_answer_of_somebody_else(
     new_page: NewPage, ada: tuple[str, dict[str, str]]
 ) -> None:

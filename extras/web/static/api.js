@@ -18,7 +18,6 @@ export class Refusal extends Error {
 const lost = () => {
   throw new Refusal(0, t("lost"));
 };
-const noJson = (error) => (error instanceof SyntaxError ? undefined : lost());
 
 /** The answer, and whether that is so now which was wanted.
  * @param {object} [body] @param {RequestInit} [more] @param {string} [token] */
@@ -29,13 +28,11 @@ export async function send(method, path, body, more = {}, token) {
   const signal = AbortSignal.timeout(60_000);
   const content = body && JSON.stringify(body);
   const response = await fetch(path, { signal, ...more, method, headers, body: content }).catch(lost);
-  const data = await response.json().catch(noJson);
+  const data = await response.json().catch((error) => (error instanceof SyntaxError ? undefined : lost()));
   if (response.ok && response.status !== 204 && data === undefined) throw new Refusal(-1, t("stranger"));
   const ok = response.ok || (method === "DELETE" && response.status === 404); // it is gone already
   return { response, data, ok };
 }
-
-const OF_LINKS = ["resetPassword", "verifyEmail"]; // 401 means the link's token, not the session's
 
 /** The answer's JSON, and the address of the next page if there is one. Throws a Refusal.
  * @param {object} [body] @param {RequestInit} [more] */
@@ -44,7 +41,8 @@ export async function request(method, path, body, more = {}, again = false) {
   const { response, data, ok } = await send(method, path, body, more, asked?.token);
   const who = current();
   if (who?.email !== asked?.email) throw new Refusal(401, ""); // somebody logged out, or in, meanwhile
-  if (response.status === 401 && who && !OF_LINKS.includes(path)) {
+  // For these 401 means the token of a mail's link, not the session's.
+  if (response.status === 401 && who && !["resetPassword", "verifyEmail"].includes(path)) {
     if (!again && (who.token !== asked?.token || (await renew()))) return request(method, path, body, more, true);
     end("expired");
     throw new Refusal(401, "");

@@ -216,7 +216,10 @@ async function carryOut(id, time) {
 }
 
 /** It can be undone no more. */
-const close = (id) => [items, undos].map((map) => map.delete(id)).includes(true) && show();
+function close(id) {
+  undos.delete(id);
+  if (items.delete(id)) show();
+}
 
 /** Go on with what an earlier visit, or another tab, has left. */
 export const resume = () => trash().forEach((id) => schedule(id, browser.get(nameOf(id))));
