@@ -15,20 +15,20 @@ free: LRUCache[int, int] = LRUCache(2**14)  # what may be written for an account
 lock = Lock()
 
 
-def make_room(connection: Connection, user_id: int, keys: int) -> None:
-    """Called before so many are written; the account is locked."""
+def make_room(connection: Connection, user_id: int) -> None:
+    """Called once a key was written for this account, which is locked: before, the one that is sent again might go."""
     with lock:
-        left = free.get(user_id, 0) - keys
+        left = free.get(user_id, 0) - 1
     if left < 0:
-        left = max(0, MOST - keys - count_anew(connection, user_id, keys)) // PROCESSES
+        left = max(0, MOST - count_anew(connection, user_id)) // PROCESSES
     with lock:
         free[user_id] = left
 
 
-def count_anew(connection: Connection, user_id: int, keys: int) -> int:
+def count_anew(connection: Connection, user_id: int) -> int:
     """How many there are, once the oldest of too many are gone."""
     count: int = connection.execute(select(func.count()).where(Key.user_id == user_id)).scalar_one()
-    if count + keys <= MOST:
+    if count <= MOST:
         return count
     oldest = select(Key.id).where(Key.user_id == user_id).order_by(Key.id).limit(STEP)
     ids = connection.scalars(oldest).all()

@@ -1,7 +1,6 @@
 """Each key is good for one post, and is kept in the same transaction, where its index refuses it a second time."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from types import SimpleNamespace
@@ -104,8 +103,6 @@ def find(connection: Connection, claims: list[Claim]) -> Sequence[Any]:
 
 
 def keep(connection: Connection, keys: list[Kept], over: list[int]) -> None:
-    for user_id, count in Counter(key[0] for key in keys).items():
-        make_room(connection, user_id, count)
     if over:
         connection.execute(delete(Key).where(Key.id.in_(over)))
     try:
@@ -116,6 +113,8 @@ def keep(connection: Connection, keys: list[Kept], over: list[int]) -> None:
     except exc.IntegrityError:
         wary.until = time.monotonic() + WARY
         raise
+    for user_id, *_ in keys:
+        make_room(connection, user_id)
 
 
 def literal(key: Kept) -> str:
