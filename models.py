@@ -215,9 +215,9 @@ async def write(work: Callable[[sa.Connection], R], key: Hashable, patience: flo
         return await in_thread(writers, deadline - time.monotonic(), transact, work, deadline)
 
 
-def fetch(statement: sa.Executable) -> Sequence[Any]:
+def fetch(statement: sa.Executable, **values: Any) -> Sequence[Any]:
     with engine.connect() as connection:
-        return connection.execute(statement).all()
+        return connection.execute(statement, values).all()
 
 
 def transact(work: Callable[[sa.Connection], R], deadline: float) -> R:
