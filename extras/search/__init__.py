@@ -24,7 +24,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from pydantic import Field, TypeAdapter
-from sqlalchemy import Row, Select, case, select
+from sqlalchemy import Row, Select, bindparam, case, select
 
 import app as core
 import models
@@ -34,7 +34,8 @@ from models import Post
 
 BUDGET = 0.3  # seconds that a request searches
 SMALL = 2048  # bytes of a text that is read together with its neighbours; a larger one is read by itself
-STEP, PAUSE = 128, 0.0002  # posts after which others have their turn, and for how many seconds
+# Posts after which others have their turn, more where each step costs three round trips; and for how many seconds.
+STEP, PAUSE = 64 if models.SQLITE else 256, 0.0002
 
 searchers = ThreadPoolExecutor(1, "searcher")
 
@@ -77,20 +78,20 @@ def cuts(text: str) -> Iterator[int]:
     yield len(text)
 
 
-def texts_before(user_id: int, status: str, before: int) -> Select[int, str | None]:
-    """The ids and texts of the next posts, newest first; None for a large text.
+def texts_before(user_id: int, status: str) -> Select[int, str | None]:
+    """The ids and texts of the next posts before `before`, newest first; None for a large text.
 
     Without the hint MariaDB would read all newer posts again for each step.
     """
-    mine = [Post.user_id == user_id, Post.status == (status or Post.status), Post.id < before]
+    mine = [Post.user_id == user_id, Post.status == (status or Post.status), Post.id < bindparam("before")]
     texts = select(Post.id, case((Post.size <= SMALL, Post.text))).where(*mine).order_by(Post.id.desc()).limit(STEP)
     return texts.with_hint(Post, "FORCE INDEX (ix_posts_list)", "mysql")
 
 
 def texts_of(user_id: int, query: FindQuery) -> Iterator[tuple[int, str]]:
     """The ids and texts of an account's posts, newest first. Now and then it gives way to others."""
-    before = query.before
-    while rows := models.fetch(texts_before(user_id, query.status, before)):
+    before, texts = query.before, texts_before(user_id, query.status)
+    while rows := models.fetch(texts, before=before):
         for before, text in rows:
             yield before, text or large_text(before)
         time.sleep(PAUSE)

@@ -172,7 +172,7 @@ def test_mysql_reads_for_each_step_its_own_posts_alone(core: ModuleType) -> None
         post = {"user_id": user_id, "size": 1, "status": "draft", "created_at": 1, "updated_at": 1, "text": "x"}
         connection.execute(sa.insert(core.Post), [post] * 2_000)
     ids = [post.id for post in models.fetch(sa.select(core.Post.id).where(core.Post.user_id == user_id))]
-    step = search.texts_before(user_id, "", sorted(ids)[200])
+    step = search.texts_before(user_id, "").params(before=sorted(ids)[200])
     sql = str(step.compile(models.engine, compile_kwargs={"literal_binds": True}))
     (plan,) = models.fetch(sa.text(f"EXPLAIN {sql}"))
     assert (plan.type, plan.key) == ("range", "ix_posts_list")
