@@ -172,8 +172,8 @@ def write_post(connection: Connection, user_id: int, post: schemas.PostInput) ->
 
 
 Page = tuple[bytes, int | None]  # the JSON of a list of posts, newest first, and the id before which the next begins
-# 64 MiB and 300 s. An entry takes 500 bytes besides its JSON, or empty pages would cost nothing.
-pages = TTLCache[Any, Page](2**26, 300_000, timer=lambda: models.now(), getsizeof=lambda page: 500 + len(page[0]))
+# 64 MiB and 300 s by a clock that is never set back. An entry takes 500 bytes besides its JSON.
+pages = TTLCache[Any, Page](2**26, 300, getsizeof=lambda page: 500 + len(page[0]))
 
 
 # At most `limit` of the posts before an id, and no more than PAGE_BYTES of text beyond the first. Never stale: a write

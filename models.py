@@ -35,7 +35,7 @@ class CommitLost(Unavailable):
     advice = "The database broke off while it saved this. Check whether it was saved before you send it again."
 
 
-# Milliseconds since the epoch, UTC: the clock of tokens, posts and the cache.
+# Milliseconds since the epoch, UTC: the clock of tokens and posts.
 def now() -> int:
     return time.time_ns() // 1_000_000
 
