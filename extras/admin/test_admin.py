@@ -20,6 +20,9 @@ import sqlalchemy as sa
 
 from test_app import PASSWORD, ROOT, Server, new_database, new_email, serve
 
+for package in "ijson", "markdown_it", "nh3", "redis", "rich", "typer":  # those of `limits` and `public`, too
+    pytest.importorskip(package)
+
 EXTRAS = "admin,account,editing,idempotency,limits,public"
 RATES = {f"LIMITS_{name}": "1000000/minute" for name in ("SIGNUP", "LOGIN", "ATTEMPTS", "GUESSES", "REQUESTS")}
 SETTINGS: dict[str, Any] = {"EXTRAS": EXTRAS, "LIMITS_POSTS": "100000", "LIMITS_STORE": "", **RATES}

@@ -6,8 +6,10 @@ from extras import cluster
 
 if packages := cluster.missing():
     sys.exit(f"The cluster needs Debian's packages. Run: apt-get install {packages}")
+for number in signal.SIGTERM, signal.SIGHUP:  # as Ctrl-C: else all of it would outlive the terminal
+    signal.signal(number, signal.default_int_handler)
 print("raising three nodes ...", flush=True)
-with cluster.raised() as posts, suppress(KeyboardInterrupt):
+with suppress(KeyboardInterrupt), cluster.raised() as posts:
     print(f"posts     {posts.url}  (HAProxy)")
     for service in posts.services:
         print(f"service   {service}")

@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -241,3 +242,13 @@ def test_what_was_acknowledged_outlives_all_nodes_killed_at_once(posts: cluster.
         cluster.wait_for("more posts", lambda: len(client.added) > before, 20)
     assert 0 < last([client], killed) <= 20
     assert all(client.added <= in_posts(node) for node in posts.nodes)
+
+
+@pytest.mark.parametrize(("begun", "ending"), [("mariadb-install-db", signal.SIGTERM), ("uvicorn", signal.SIGHUP)])
+def test_the_command_leaves_no_process_behind_whatever_ends_it(begun: str, ending: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-m", "extras.cluster"], start_new_session=True) as command:
+        group = ["pgrep", "-g", str(command.pid)]
+        cluster.wait_for(begun, lambda: not subprocess.run([*group, "-f", begun]).returncode, cluster.SECONDS_TO_RISE)
+        command.send_signal(ending)
+        assert command.wait(90) == 0
+    assert subprocess.run(group, capture_output=True).stdout == b""

@@ -84,8 +84,9 @@ def upgrade() -> None:
             revision = MigrationContext.configure(connection).get_current_revision()
         known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
         if revision in known | {None}:
-            return command.upgrade(config, "head")
+            command.upgrade(config, "head")
+        else:
+            log.warning("the schema is at %s, which is newer than this code", revision)
     except (DBAPIError, RuntimeError, TypeError) as error:  # as in `models.create_tables`
         unusable(error)
-    log.warning("the schema is at %s, which is newer than this code", revision)
-    models.create_tables()  # those of an extra that was just switched on
+    models.create_tables()  # those of an extra that was just switched on; and no other program's are taken for ours

@@ -297,6 +297,13 @@ def test_as_an_extra_it_leaves_a_newer_schema_alone(url: str, example: Path) -> 
     assert schema(url) == before
 
 
+def test_as_an_extra_it_ends_the_start_where_the_tables_are_another_programs(url: str) -> None:
+    query(url, "CREATE TABLE posts (id INTEGER PRIMARY KEY)")
+    with serve(url, wait=False, EXTRAS="migrations") as server:
+        assert server.process.wait(30) != 0
+        assert "its tables are of another program or version (posts.created_at, posts.size" in server.log
+
+
 def test_an_extra_that_is_switched_on_has_its_tables_on_a_newer_schema_too(url: str, example: Path) -> None:
     alembic(url, "upgrade", "head", ini=example)
     with serve(url, EXTRAS="migrations,account") as server:
