@@ -20,13 +20,15 @@ page is at `/prefix/`.
 somebody is logged in; the scripts come meanwhile. At 200 kB/s and 1.5 s a round trip, the log-in form is there after
 1.7 s, and works after 3.3 s.
 
-**Where the token is.** In the `sessionStorage` of the tab: the API takes it from the `Authorization` header alone, so a
-cookie that scripts cannot read is no choice, and nothing is sent that another site could provoke (no CSRF). It
+**Where the token is.** In the `sessionStorage` of the tab: the API takes it from the `Authorization` header alone, so
+a cookie that scripts cannot read is no choice, and nothing is sent that another site could provoke (no CSRF). It
 outlives a reload, is on no disk for longer than the tab, and is gone when the tab closes, at log-out and at the first
 401. A new tab asks the open ones for it (`BroadcastChannel`, same origin only), so people log in once and log out
-everywhere. No script from elsewhere can run to read it: the policy above allows only this server's own files, and in
-the page itself those lines, by their digest; no `eval`, and everything that people wrote is put on the page as
-text. FastAPI's /docs and /redoc, whose scripts come from a CDN, are off: `offline_docs` brings its own.
+everywhere: also a tab that slept, or stood at another website, finds when it comes back that the mark in
+`localStorage`, which all sessions of a browser share until one logs out, is another or gone. No script from elsewhere
+can run to read it: the policy above allows only this server's own files, and in the page itself those lines, by their
+digest; no `eval`, and everything that people wrote is put on the page as text. FastAPI's /docs and /redoc, whose
+scripts come from a CDN, are off: `offline_docs` brings its own.
 
 **"Keep me logged in"** puts it into `localStorage` instead, on the disk of this browser: until log-out, and for as long
 as the server takes it. Alone that is the token's life (`TOKEN_TTL`, a day). With `account` the refresh token is kept

@@ -154,6 +154,30 @@ def test_a_handle_that_another_tab_releases_is_gone_here_too(new_page: NewPage, 
     expect(button(page.locator("#new"), "Save")).to_be_visible()
 
 
+def test_the_link_of_a_post_that_returns_leads_to_it_though_the_handle_came_meanwhile(
+    new_page: NewPage, server: Server
+) -> None:
+    email, handle = new_email(), new_handle()
+    headers = server.account(email)
+    take(server, headers, handle)
+    add(server, headers, "A post")
+    page = new_page()
+    waiting: list[Any] = []
+    page.route("**/profile", lambda route: waiting.append(route))
+    field(page, "Email").fill(email)
+    field(page, "Password").fill(PASSWORD)
+    button(page, "Log in").click()
+    expect(page.get_by_role("article")).to_have_count(1)
+    other = page.context.new_page()
+    other.goto(page.url)
+    button(other, "Delete").click()
+    expect(page.get_by_role("article")).to_have_count(0)
+    waiting[0].continue_()
+    expect(page.locator("#place a")).to_be_visible()
+    button(other, "Undo").click()
+    expect(page.get_by_role("link", name="Public")).to_have_attribute("href", re.compile(f"^@{handle}/\\d+$"))
+
+
 @pytest.mark.parametrize(("scheme", "locale"), [("light", "en-US"), ("dark", "ru-RU")])
 def test_axe_finds_nothing_on_a_phone(new_page: NewPage, server: Server, scheme: str, locale: str) -> None:
     email = new_email()

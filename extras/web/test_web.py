@@ -89,6 +89,12 @@ def texts(page: Page) -> list[str]:
     return found
 
 
+def kept(page: Page) -> list[str]:
+    """The names of what this browser keeps, but for the mark that nobody logged out."""
+    names: list[str] = page.evaluate("Object.keys(localStorage).filter(name => !name.endsWith(' on'))")
+    return names
+
+
 def add(server: Server, headers: dict[str, str], *texts: str) -> None:
     for text in texts:
         assert server.post("/addPost", json={"text": text}, headers=headers).status_code == 201
@@ -264,8 +270,14 @@ def test_password_is_changed_and_the_account_deleted(new_page: NewPage, ada: tup
     button(page, "Delete my account").click()
     expect(typed).to_have_accessible_description("That is not the email of this account.")
     expect(page.get_by_text("Your password is changed.")).to_be_visible()
+    with answering(page, "exportData", 500, "Something went wrong. It was logged."):
+        button(page, "Download your data first").click()
+        refusal = page.get_by_text("Something went wrong. It was logged.")
+        expect(refusal).to_have_count(1)
+        expect(page.locator("details").filter(has=refusal)).to_be_visible()
     with page.expect_download() as download:
         button(page, "Download your data first").click()
+    expect(refusal).to_have_count(0)
     assert json.loads(download.value.path().read_text())["account"]["email"] == ada[0]
     typed.fill(ada[0].upper())
     button(page, "Delete my account").click()
@@ -403,7 +415,7 @@ def test_the_edit_of_a_post_that_is_gone_is_forgotten(
     server.delete(f"/deletePost/{post['postID']}", headers=ada[1])
     page.reload()
     expect(page.get_by_text("Nothing here yet.")).to_be_visible()
-    assert page.evaluate("localStorage.length") == 0
+    assert kept(page) == []
 
 
 # Refusals
@@ -426,6 +438,20 @@ def test_refusals_of_sign_up_and_log_in_stand_beside_their_fields(
     page.keyboard.press("Enter")
     expect(email).to_have_accessible_description("This is not a valid email address.")
     expect(password).to_have_accessible_description(re.compile("A password has 8 to 128 characters."))
+
+
+@pytest.mark.parametrize("field", ["Email", "Password"])
+def test_a_refused_log_in_is_no_longer_spoken_of_when_either_field_changes(
+    new_page: NewPage, ada: tuple[str, dict[str, str]], field: str
+) -> None:
+    page = new_page()
+    log_in(page, ada[0], "wrong horse")
+    refusal = page.get_by_text("The email or the password is wrong.")
+    expect(refusal).to_be_visible()
+    page.get_by_role("textbox", name=field).press("End")
+    page.get_by_role("textbox", name=field).press("x")
+    expect(refusal).to_be_hidden()
+    expect(page.get_by_role("textbox", name="Password")).not_to_have_attribute("aria-invalid", "true")
 
 
 @pytest.mark.parametrize(
@@ -655,7 +681,7 @@ def test_who_logs_out_while_the_page_waits_sends_nothing_more_and_leaves_no_text
     page.clock.fast_forward(1000)
     expect(page.get_by_text("Nothing here yet.")).to_be_visible()
     assert len(keys) == 1
-    assert page.evaluate("localStorage.length") == 0
+    assert kept(page) == []
 
 
 def test_without_the_extra_the_list_is_reloaded_before_the_page_says_to_look(
@@ -719,6 +745,40 @@ def test_list_of_a_thousand_posts_comes_by_pages(
     expect(count).to_have_text("999 posts")
 
 
+def test_a_list_of_over_a_thousand_posts_shows_what_was_changed_in_another_tab(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
+) -> None:
+    with ThreadPoolExecutor(32) as clients:
+        list(clients.map(lambda i: add(server, ada[1], f"Post {i}"), range(1060)))
+    posts = server.get("/getPosts", headers=ada[1]).json()
+    page = desk_of(new_page, ada[0])
+    articles, count = page.locator("article"), page.locator("#count")
+    expect(count).to_have_text(re.compile("shown, there are more"))
+    page.route("**/getPosts?*before=*", lambda route: route.continue_(url=route.request.url.replace("=50", "=1000")))
+    while count.text_content() != "1,060 posts":
+        shown = articles.count()
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        expect(articles).not_to_have_count(shown)
+    for post in (posts[-1], posts[-30], posts[1000], posts[999], posts[0]):
+        assert server.delete(f"/deletePost/{post['postID']}", headers=ada[1]).status_code == 204
+    page.evaluate("dispatchEvent(new Event('online'))")  # the list is asked for again
+    expect(count).to_have_text("1,055 posts")
+    assert texts(page) == [post["text"] for post in server.get("/getPosts", headers=ada[1]).json()]
+
+
+@with_others
+def test_a_list_of_large_posts_shows_what_was_changed_in_another_tab(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
+) -> None:
+    add(server, ada[1], *(f"{number} {'x' * 600_000}" for number in range(3)))
+    page = desk_of(new_page, ada[0])
+    expect(page.locator("#count")).to_have_text("3 posts")
+    oldest = server.get("/getPosts", headers=ada[1]).json()[-1]["postID"]
+    server.put(f"/editPost/{oldest}", json={"text": "Changed"}, headers=ada[1])
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator(".text").last).to_have_text("Changed")
+
+
 def test_older_posts_come_by_a_button_too_which_leads_to_them(
     new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
 ) -> None:
@@ -750,6 +810,72 @@ def test_two_tabs_are_one_session(new_page: NewPage, ada: tuple[str, dict[str, s
     button(two, "Log out").click()
     expect(one.get_by_role("heading", name="Log in")).to_be_visible()
     assert one.evaluate("sessionStorage.length") == 0
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_tab_that_was_away_while_its_browser_logged_out_is_logged_out_too(
+    new_page: NewPage, bare_server: Server, keep: bool
+) -> None:
+    email = f"away{keep}@example.com"
+    bare_server.account(email)
+    away = new_page(bare_server)
+    away.get_by_label("Keep me logged in").set_checked(keep)
+    log_in(away, email)
+    other = away.context.new_page()
+    other.goto(away.url)
+    expect(write_box(other)).to_be_visible()
+    expect(write_box(away)).to_be_visible()
+    away.goto("about:blank")
+    button(other, "Log out").click()
+    expect(other.get_by_text("You are logged out.")).to_be_visible()
+    away.go_back()
+    expect(away.get_by_role("heading", name="Log in")).to_be_visible()
+    assert away.evaluate("sessionStorage.length + localStorage.length") == 0
+    log_in(other, email)
+    expect(write_box(away)).to_be_visible()
+
+
+ASLEEP = "BroadcastChannel.prototype.postMessage = function () {}"  # no word of it comes to other tabs
+
+
+def test_a_tab_that_slept_finds_when_it_wakes_who_is_logged_in(new_page: NewPage, bare_server: Server) -> None:
+    for name in ("one", "two"):
+        bare_server.account(f"sleep-{name}@example.com")
+    asleep = new_page(bare_server)
+    log_in(asleep, "sleep-one@example.com")
+    other = asleep.context.new_page()
+    other.goto(asleep.url)
+    expect(write_box(other)).to_be_visible()
+    other.evaluate(ASLEEP)
+    button(other, "Log out").click()
+    expect(write_box(asleep)).to_be_visible()
+    asleep.evaluate("dispatchEvent(new Event('pageshow'))")
+    expect(asleep.get_by_role("heading", name="Log in")).to_be_visible()
+
+    other.get_by_label("Keep me logged in").check()
+    log_in(other, "sleep-two@example.com")
+    expect(write_box(other)).to_be_visible()
+    expect(asleep.get_by_role("heading", name="Log in")).to_be_visible()
+    asleep.evaluate("document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")
+    expect(write_box(asleep)).to_be_visible()
+    expect(asleep.locator("#email")).to_have_text("sleep-two@example.com")
+
+
+def test_a_tab_that_was_away_stays_logged_in_though_another_came_and_was_closed(
+    new_page: NewPage, bare_server: Server
+) -> None:
+    bare_server.account("stays@example.com")
+    away = new_page(bare_server)
+    log_in(away, "stays@example.com")
+    expect(write_box(away)).to_be_visible()
+    away.goto("about:blank")
+    other = away.context.new_page()
+    other.goto(str(bare_server.base_url))
+    log_in(other, "stays@example.com")
+    expect(write_box(other)).to_be_visible()
+    other.close()
+    away.go_back()
+    expect(write_box(away)).to_be_visible()
 
 
 # The first moments
@@ -1009,7 +1135,7 @@ def test_deleting_can_be_undone_for_eight_seconds(
     expect(button(page, "Undo")).to_be_hidden()
     expect(page.get_by_text("Nothing here yet.")).to_be_visible()
     assert count_posts(server, ada[1]) == 0
-    assert page.evaluate("localStorage.length") == 0
+    assert kept(page) == []
 
 
 def test_a_deleted_post_is_gone_when_the_page_is_closed(
@@ -1110,6 +1236,7 @@ def test_empty_fields_are_named_and_errors_go_with_the_form(new_page: NewPage) -
     expect(email).to_be_focused()
     email.fill("a")
     expect(page.get_by_text("Enter your email.")).to_be_hidden()
+    expect(password).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_text("Enter your password.")).to_be_visible()
     button(page, "Sign up").click()
     expect(page.get_by_text("Enter your password.")).to_be_hidden()
@@ -1408,6 +1535,31 @@ def test_who_stays_logged_in_gets_new_tokens_once_for_all_tabs(
     assert len(trades) == 1
     save(two)
     expect(page.get_by_role("article")).to_contain_text("Still here")
+
+
+@with_others
+def test_who_logs_out_while_tokens_are_traded_stays_logged_out(
+    new_page: NewPage, ada: tuple[str, dict[str, str]]
+) -> None:
+    page = new_page()
+    page.get_by_label("Keep me logged in").check()
+    log_in(page, ada[0])
+    expect(page.get_by_text("Nothing here yet.")).to_be_visible()
+    answers: list[tuple[Any, Any]] = []
+    page.route("**/refreshToken", lambda route: answers.append((route, route.fetch())))
+    page.route("**/logout", lambda route: route.abort())
+    with answering(page, "getPosts*", 401, "Expired."):
+        page.evaluate("dispatchEvent(new Event('online'))")
+        while not answers:
+            page.wait_for_timeout(20)
+    button(page, "Log out").click()
+    expect(page.get_by_text("the server could not be told")).to_be_visible()
+    with page.expect_response("**/refreshToken") as traded:
+        answers[0][0].fulfill(response=answers[0][1])
+    traded.value.finished()
+    page.evaluate("new Promise(done => setTimeout(done))")
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    assert page.evaluate("sessionStorage.length + localStorage.length") == 0
 
 
 # Two languages

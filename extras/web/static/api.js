@@ -26,8 +26,7 @@ export async function send(method, path, body, more = {}, token) {
   if (token) headers.set("Authorization", `Bearer ${token}`);
   if (body) headers.set("Content-Type", "application/json");
   const signal = AbortSignal.timeout(60_000);
-  const content = body && JSON.stringify(body);
-  const response = await fetch(path, { signal, ...more, method, headers, body: content }).catch(lost);
+  const response = await fetch(path, { signal, ...more, method, headers, body: JSON.stringify(body) }).catch(lost);
   const data = await response.json().catch((error) => (error instanceof SyntaxError ? undefined : lost()));
   if (response.ok && response.status !== 204 && data === undefined) throw new Refusal(-1, t("stranger"));
   const ok = response.ok || (method === "DELETE" && response.status === 404); // it is gone already
@@ -54,13 +53,14 @@ export async function request(method, path, body, more = {}, again = false) {
 
 /** Trade the refresh token for new ones, in one tab for all; whether there are new ones. */
 async function renew() {
-  if (!current()?.refresh) return false;
+  const before = current();
+  if (!before?.refresh) return false;
   const exclusively = navigator.locks ? (work) => navigator.locks.request("posts renew", work) : (work) => work();
   return exclusively(async () => {
-    const before = current();
-    const who = adopt();
-    if (!who?.refresh || who.token !== before?.token) return Boolean(who);
+    const who = adopt(); // while this tab waited, another may have traded them
+    if (!who?.refresh || who.token !== before.token) return Boolean(who);
     const { response, data, ok } = await send("POST", "refreshToken", { refresh_token: who.refresh });
+    if (current()?.email !== who.email) throw new Refusal(401, ""); // somebody logged out meanwhile, and stays so
     if (response.status === 401) return adopt()?.token !== who.token;
     if (!ok) throw refusal(response, data);
     begin({ ...who, token: data.access_token, refresh: data.refresh_token });
@@ -80,8 +80,8 @@ function refusal({ status, headers }, data) {
   const detail = typeof data?.detail === "string" ? data.detail : "";
   const seconds = Number(headers.get("Retry-After"));
   const when = seconds > 0 ? inTime(seconds) : t("soon");
-  const names = Object.keys(TEXTS).filter((name) => name.startsWith(`${status}.`));
-  const said = names.find((name) => detail.includes(name.slice(4))) ?? String(status);
+  const isSaid = (name) => name.startsWith(`${status}.`) && detail.includes(name.slice(4));
+  const said = Object.keys(TEXTS).find(isSaid) ?? String(status);
   if (TEXTS[said]) return new Refusal(status, t(said, { when }), {}, said);
   if (isUnknown({ status })) return new Refusal(status, t("away", { when }));
   return new Refusal(status, detail || t("broken", { status: said }));

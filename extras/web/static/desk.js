@@ -58,7 +58,6 @@ onSubmit(profile, async (_, { id }) => {
   profile.reset();
   show(data);
   changed();
-  posts.refresh();
   if (isEnd) handle.focus();
   return t(isEnd ? "released" : "saidProfile");
 });
@@ -112,13 +111,15 @@ function rowOf({ sessionID, createdAt, lastUsedAt, current: isThis }) {
   return row;
 }
 
-onSubmit($("export"), async () => {
+async function download() {
   const { data } = await request("GET", "exportData", undefined, { signal: null });
   const file = new Blob([JSON.stringify(data, undefined, 2)], { type: "application/json" });
   const link = create("a", { href: URL.createObjectURL(file), download: "posts-export.json" });
   link.click();
   URL.revokeObjectURL(link.href);
-});
+}
+
+for (const form of $$(".export")) onSubmit(form, download);
 
 // The ways out
 

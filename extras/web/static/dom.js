@@ -42,10 +42,7 @@ if (navigator.clipboard) document.documentElement.dataset.clipboard = ""; // it 
 
 /** Put the text on the clipboard, and tell so. */
 export const copy = (text, news) =>
-  navigator.clipboard.writeText(text).then(
-    () => announce(news),
-    () => announce(t("notCopied")),
-  );
+  navigator.clipboard.writeText(text).then(() => announce(news)).catch(() => announce(t("notCopied")));
 
 /** Ask before what cannot be undone. Escape and Cancel mean no. @returns {Promise<boolean>} */
 export function confirm(question, yes) {
@@ -54,22 +51,20 @@ export function confirm(question, yes) {
   $("confirm-yes").textContent = yes;
   dialog.returnValue = "";
   dialog.showModal();
-  return new Promise((resolve) => {
-    // The event comes later than the closing: by then the next question may be open, and it is not the answer to that.
-    dialog.onclose = () => dialog.open || resolve(dialog.returnValue === "yes");
-  });
+  // The event comes later than the closing: by then the next question may be open, and it is not the answer to that.
+  return new Promise((resolve) => (dialog.onclose = () => dialog.open || resolve(dialog.returnValue === "yes")));
 }
 
 // Forms: one submission at a time, each refusal beside what caused it, until that is mended. Where it stands, says
-// `data-error`: the name of the field, then what else is about it; "" for all else.
+// `data-error`: the name of the field, then what else is about it, other fields that mend it too; "" for all else.
 
 /** Take back what was said of this field and of the form; of all fields, if none is named. */
 export function clear(form, name = "") {
   for (const place of form.querySelectorAll("[data-error], .done")) {
-    const [cause] = place.dataset.error?.split(" ") ?? [""];
-    if (name && cause && cause !== name) continue;
+    const causes = place.dataset.error?.split(" ") ?? [""];
+    if (!place.textContent || (name && causes[0] && !causes.includes(name))) continue;
     say(place, "");
-    form.elements[cause]?.removeAttribute("aria-invalid");
+    form.elements[causes[0]]?.removeAttribute("aria-invalid");
   }
 }
 

@@ -5,12 +5,11 @@ import { $, $$, announce, clear, onSubmit, say } from "./dom.js";
 import * as session from "./session.js";
 import { has, t } from "./words.js";
 
-for (const button of $$(".language")) {
-  button.onclick = () => {
-    document.cookie = `posts_language=${button.lang}; max-age=31536000; samesite=lax`;
-    location.reload();
-  };
+function speak({ target: { lang } }) {
+  document.cookie = `posts_language=${lang}; max-age=31536000; samesite=lax`;
+  location.reload();
 }
+for (const button of $$(".language")) button.onclick = speak;
 
 const desk = import("./desk.js");
 desk.catch(() => say($("list-error"), t("lost")));
@@ -119,8 +118,7 @@ onSubmit(form, async () => {
 });
 
 const showNetwork = () => ($("offline").hidden = navigator.onLine);
-for (const change of ["online", "offline"]) addEventListener(change, showNetwork);
+for (const change of ["online", "offline", "pageshow"]) addEventListener(change, showNetwork);
 addEventListener("hashchange", () => readLink() && show(session.current()));
-showNetwork();
 readLink();
 session.watch(show, async () => (await desk).refresh());

@@ -41,7 +41,9 @@ function show() {
   for (const item of [...$("list").children]) if (!shown.includes(item)) item.remove();
   shown.forEach((item, i) => {
     const there = $("list").children[i];
-    if (there !== item) $("list").insertBefore(item, there ?? null);
+    if (there === item) return;
+    translate(item); // the handle may have come, or gone, since it was made
+    $("list").insertBefore(item, there ?? null);
   });
   if (focused && !focused.isConnected) {
     const heir = items.get(focused.post.postID) ?? neighbour;
@@ -61,27 +63,31 @@ function show() {
   if (next && !failed) nearEnd.observe($("more"));
 }
 
-const load = (address, before) => (loading = answer(++turn, address, before));
+const load = (address) => (loading = answer(++turn, address));
 
-/** The page's posts, after those that are known to be before it. */
-async function answer(mine, address, before) {
+/** The page's posts; then it fetches those again that are shown after them, as they may be others now. */
+async function answer(mine, address) {
   say($("list-error"), "");
   const page = await request("GET", address).catch((refusal) => refusal);
   if (mine !== turn) return [];
-  failed = page instanceof Refusal && (() => load(address, before));
+  failed = page instanceof Refusal && (() => load(address));
   if (failed) say($("list-error"), page.message);
-  else accept(page, before);
+  else accept(page, startOf(address));
   show();
+  if (page.next && page.next !== next) await answer(mine, page.next);
   return page.data ?? [];
 }
 
-function accept(page, before) {
-  const end = page.next ? Number(new URL(page.next).searchParams.get("before")) : 0;
-  const isAgain = !before.size && next !== undefined;
-  // What is older, as a page of large posts has fewer than were shown, and what is being edited, also if it is gone.
-  const kept = [...items].filter(([id, item]) => isAgain && (id < end || item.querySelector(".composer")));
+/** All posts of the page at this address have smaller ids. */
+const startOf = (address) => Number(new URL(address, location.href).searchParams.get("before") ?? Infinity);
+
+function accept(page, start) {
+  const end = page.next ? startOf(page.next) : 0;
+  const isAgain = next !== undefined;
+  // What is newer or older, and what is being edited, also if it is gone.
+  const kept = [...items].filter(([id, item]) => isAgain && (id >= start || id < end || item.querySelector(".composer")));
   const fresh = page.data.map((post) => [post.postID, itemOf(post, items.get(post.postID))]);
-  items = new Map([...before, ...kept, ...fresh].sort(([one], [other]) => other - one));
+  items = new Map([...kept, ...fresh].sort(([one], [other]) => other - one));
   if (!kept.some(([id]) => id < end)) next = page.next ?? null;
   if (next || status || needle) return;
   const known = [...items.keys(), "new"].map(draftKey);
@@ -92,7 +98,7 @@ function accept(page, before) {
 export function refresh() {
   const limit = String(Math.min(1000, Math.max(PAGE, items.size)));
   const query = new URLSearchParams({ limit, ...(status && { status }), ...(needle && { text: needle }) });
-  return load(`${needle ? "findPosts" : "getPosts"}?${query}`, new Map());
+  return load(`${needle ? "findPosts" : "getPosts"}?${query}`);
 }
 
 async function more(focus) {
@@ -100,7 +106,7 @@ async function more(focus) {
   const before = turn;
   await loading; // it may bring newer posts, so it is not superseded
   if (turn !== before) return;
-  const posts = failed ? await failed() : next ? await load(next, items) : [];
+  const posts = failed ? await failed() : next ? await load(next) : [];
   if (focus && posts.length) items.get(posts[0].postID)?.querySelector("article")?.focus();
 }
 
@@ -144,7 +150,6 @@ function itemOf(post, known = undos.get(post.postID)) {
   edited.hidden = post.updatedAt === post.createdAt;
   edited.title = exactly(post.updatedAt);
   place.dataset.at = `/${postID}`;
-  translate(item);
   showText(part(".text"), part(".whole"), post.text, needle);
   part(".share").onclick = () => copy(place.href, t("linkCopied"));
   part(".copy").onclick = () => copy(post.text, t("copied"));
@@ -185,7 +190,8 @@ function discard(post) {
   const button = item.querySelector("button");
   button.ariaDescription = t("deleted");
   button.onclick = () => {
-    restore(postID);
+    undos.delete(postID);
+    browser.set(nameOf(postID), null);
     renew(post);
   };
   const time = Date.now() + GRACE;
@@ -193,11 +199,6 @@ function discard(post) {
   schedule(postID, time);
   undos.set(postID, item);
   renew(post);
-}
-
-function restore(id) {
-  undos.delete(id);
-  browser.set(nameOf(id), null);
 }
 
 const schedule = (id, time) => setTimeout(carryOut, time - Date.now(), id, time);
@@ -208,7 +209,7 @@ async function carryOut(id, time) {
   close(id);
   try {
     await request("DELETE", `deletePost/${id}`);
-    restore(id);
+    browser.set(nameOf(id), null);
     changed();
   } catch ({ status }) {
     if (status !== 401) setTimeout(carryOut, 10_000, id, time); // otherwise at the next log-in

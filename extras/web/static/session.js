@@ -37,9 +37,17 @@ export const NAME = `posts ${location.pathname}`; // another service of this ori
 const tabs = globalThis.BroadcastChannel ? new BroadcastChannel(NAME) : { postMessage() {}, onmessage: undefined };
 
 /** `kept` outlives the tab, with a `refresh` token where the server gives one; `moving` is the email to come.
- * @typedef {{email: string, token: string, refresh?: string, kept?: boolean, moving?: string}} Session */
+ * @typedef {{email: string, token: string, refresh?: string, kept?: boolean, moving?: string, mark?: unknown}} Session */
 
-const stored = () => tab.get(NAME) ?? browser.get(NAME);
+const MARK = `${NAME} on`; // what all sessions of this browser have, until one logs out
+
+/** Who is logged in, as far as this tab and browser know; who was, before this browser logged out, is forgotten. */
+function stored() {
+  const { mark } = tab.get(NAME) ?? {};
+  if (mark && mark !== browser.get(MARK)) tab.set(NAME, null);
+  return tab.get(NAME) ?? browser.get(NAME);
+}
+
 /** @type {Session | null} */
 let session = stored();
 let onSession = (_session, _why, _before) => {};
@@ -58,23 +66,28 @@ function set(value, why) {
 
 /** A new session, or the present one with something new. @param {Partial<Session>} values */
 export function begin(values) {
-  set(/** @type {Session} */ ({ ...session, ...values }));
+  const mark = browser.get(MARK) ?? Date.now();
+  set(/** @type {Session} */ ({ mark: browser.set(MARK, mark) && mark, ...session, ...values }));
   tabs.postMessage({ session });
 }
 
 /** `why` is the name of a text that is shown above the log-in form; other tabs show `elsewhere`. */
 export function end(why = "", elsewhere = why) {
   const ended = session?.email;
+  browser.set(MARK, null);
   set(null, why);
   tabs.postMessage({ ended, why: elsewhere });
 }
 
 /** The tokens that another tab has traded meanwhile, if it has. */
 export function adopt() {
-  const other = stored();
-  if (other && other.email === session?.email) session = other;
+  if (stored()?.email === session?.email) session = stored();
   return session;
 }
+
+/** A page that sleeps, in the history or frozen, hears of nothing: if it wakes to another session, it begins anew. */
+const wake = () => stored()?.email !== session?.email && location.reload();
+for (const event of ["pageshow", "visibilitychange"]) addEventListener(event, wake);
 
 /** Tell the other tabs that the list is another now. */
 export const changed = () => tabs.postMessage({ changed: true });

@@ -1,10 +1,9 @@
 /** The texts of the page, and how numbers and times are said in its language. */
 
 const { dataset, lang } = document.documentElement;
-const routes = new Set(dataset.routes?.split(" "));
 
 /** Whether the server has a route whose path begins with this word. */
-export const has = (route) => routes.has(route);
+export const has = (route) => dataset.routes?.split(" ").includes(route);
 
 /** In the page's language, as `texts.json` has them. Forms of number are set apart by `|`; `NAME.public` stands for
  * NAME where posts are public, or may be: while the page has no `data-handle`, that is not known. Those of refusals
