@@ -207,6 +207,35 @@ def test_a_transaction_that_sqlite_itself_rolls_back_loses_no_post_that_was_answ
             assert len(set(ids)) == 12
 
 
+DEADLOCKED = """
+import models
+
+met = []
+
+def check(connection, user_id, posts, size):
+    if size == 3 and not met:
+        met.append(user_id)
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'Deadlock found'")
+
+def setup(app):
+    models.hooks.on_post.append(check)
+"""
+
+
+def test_a_deadlock_that_a_check_of_another_extra_meets_loses_no_post_that_was_answered(
+    url: str, accounts: list[dict[str, str]], tmp_path: Path
+) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("of MySQL alone, which then rolls the transaction back, with its savepoints")
+    with serve(url, EXTRAS="fast,odd.extra", PYTHONPATH=extra(tmp_path, DEADLOCKED)) as server:
+        sent = [*[f"beside the deadlock {number}" for number in range(6)], "met", "after the deadlock"]
+        answers = answers_at_once([adding(*each) for each in zip(accounts, sent, strict=False)], server)
+        assert [answer.status_code for answer in answers] == [201] * 8
+        there = texts_in(url)
+        assert [there[text] for text in sent] == [1] * 8
+
+
 def test_on_mysql_a_transaction_locks_its_accounts_and_no_other(
     fast: TestClient, core: ModuleType, ada: dict[str, str]
 ) -> None:
