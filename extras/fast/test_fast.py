@@ -571,6 +571,11 @@ def posting(body: bytes, *fields: str, target: str = "/addPost") -> list[bytes]:
     return [request(f"POST {target}", *(fields or (AS, JSON)), f"Content-Length: {len(body)}", body=body)]
 
 
+def with_zeros(count: int) -> list[bytes]:
+    fields = f"Content-Length: {len(GOOD):0{count}}", "Connection: close"
+    return [request("POST /addPost", AS, JSON, *fields, body=GOOD)]
+
+
 def in_two(body: bytes) -> list[bytes]:
     (whole,) = posting(body)
     return [whole[: 5 - len(body)], whole[5 - len(body) :]]
@@ -637,6 +642,8 @@ ODD = {
     "a post with two slashes": posting(GOOD, target="//addPost"),
     "a post that expects": posting(GOOD, AS, JSON, "Expect: 100-continue"),
     "a post that upgrades": posting(GOOD, AS, JSON, "Connection: Upgrade", "Upgrade: h2c"),
+    "a post whose length has 9 digits": with_zeros(9),
+    "a post whose length has 5,000 digits": with_zeros(5000),
     "a post in two packets": in_two(GOOD),
     "a post in chunks": chunked(GOOD[:5], GOOD[5:]),
     "a post of no type": posting(GOOD, AS),
