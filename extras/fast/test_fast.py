@@ -550,6 +550,24 @@ def test_of_a_body_whose_client_leaves_nothing_is_written(
     assert texts(fast, ada) == []
 
 
+@pytest.mark.parametrize("path", ["/addPost", "/getPosts"])
+def test_an_answer_that_cannot_be_sent_is_begun_once(
+    fast: TestClient, core: ModuleType, ada: dict[str, str], path: str
+) -> None:
+    texts(fast, ada)  # now it is in the cache
+    begun: list[int] = []
+
+    async def break_off(message: dict[str, Any]) -> None:
+        begun.append(message["status"])
+        raise RuntimeError("the connection is closed")
+
+    body = b'{"text": "hi"}' * (path == "/addPost")
+    headers = {**ada, **({"Content-Type": "application/json", "Content-Length": str(len(body))} if body else {})}
+    with pytest.raises(RuntimeError, match="is closed"):
+        call(core, headers, chunks_of(body or b" ", 1), break_off, path)
+    assert begun == [201 if body else 200]
+
+
 # The same answers as without it
 
 
