@@ -55,7 +55,7 @@ class Route(routing.APIRoute):
         handle = super().get_route_handler()
 
         async def ask_first(request: Request) -> Response:
-            if int(request.headers.get("Content-Length", 0)) > (self.max_body_size or OTHER_BODY):
+            if int(request.headers.get("Content-Length", "").lstrip("0") or 0) > (self.max_body_size or OTHER_BODY):
                 raise HTTPException(413)  # Starlette would say so once the work is done
             if any(each.call is auth.current_user for each in self.dependant.dependencies):
                 await auth.current_user(request)

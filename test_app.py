@@ -638,6 +638,17 @@ def test_a_content_length_over_the_limit_is_413_before_any_of_the_body_is_read(c
     assert (taken, before) == (0, [0])
 
 
+@pytest.mark.parametrize("path", ["/addPost", "/signup", "/login"])
+def test_zeros_before_a_content_length_are_nothing_however_many(server: Server, path: str) -> None:
+    token = sign_up(server)["Authorization"]
+    body = json.dumps({"text": "hi"} if path == "/addPost" else {"email": new_email(), "password": PASSWORD})
+    fields = f"Authorization: {token}\r\nContent-Type: application/json\r\nContent-Length: {len(body):05000}"
+    with socket.create_connection(("127.0.0.1", server.base_url.port or 0)) as connection:
+        connection.settimeout(10)
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n{body}".encode())
+        assert connection.recv(1000)[:13] in {b"HTTP/1.1 201 ", b"HTTP/1.1 401 "}
+
+
 def test_a_client_that_streams_without_end_reads_its_413(server: Server) -> None:
     token = sign_up(server)["Authorization"].encode()
     with socket.create_connection(("127.0.0.1", server.base_url.port or 0)) as connection:

@@ -24,6 +24,7 @@ DRIVER: Any = models.engine.dialect.loaded_dbapi
 TOGETHER = 2**20  # bytes of the texts that one statement inserts: as many as those of the largest post
 BUDGET = 0.5  # seconds after which a transaction takes in no more
 APART = 60  # seconds that posts are inserted one by one, once one of them was refused or slow
+NO_SAVEPOINT = 1305  # of MySQL's errors: as after a deadlock in it, which has rolled all back
 
 apart = SimpleNamespace(until=0.0)
 
@@ -163,12 +164,14 @@ def insert_post(connection: Connection, row: Row) -> Result:
 
 
 def is_fatal(connection: Connection, error: Any) -> bool:
-    """Whether it ends the transaction, as SQLite does when its disk is full, or the connection."""
+    """Whether it ended the transaction, as SQLite does when its disk is full, or the connection."""
     driver: Any = None if connection.invalidated else connection.connection.dbapi_connection
     if not driver or (models.SQLITE and not driver.in_transaction):
         return True
     code = (*error.args, None)[0]
-    return code in models.CONFLICTS | models.READ_ONLY or models.engine.dialect.is_disconnect(error, None, None)
+    if code in models.CONFLICTS | models.READ_ONLY | {NO_SAVEPOINT}:
+        return True
+    return models.engine.dialect.is_disconnect(error, None, None)
 
 
 def ask_and_write(connection: Connection, write: Write) -> Result:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from functools import lru_cache
+from typing import NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.routing import iter_route_contexts
@@ -26,7 +27,16 @@ KEY = re.compile(rb'("?)([\w-]{1,255})\1')
 NOT_OURS = {b"upgrade", b"transfer-encoding", b"expect"}  # what FastAPI and the guard look at
 
 Headers = list[tuple[bytes, bytes]]
-Path = Callable[[Scope, dict[bytes, bytes], Receive, Send], Awaitable[Receive | None]]
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Headers
+    body: bytes
+
+
+# Answers, or gives the `receive` that FastAPI is to go on with.
+Path = Callable[[Scope, dict[bytes, bytes], Receive], Awaitable[Answer | Receive]]
 
 
 class FastPaths:
@@ -37,17 +47,19 @@ class FastPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        answer = self.paths.get((scope.get("method", ""), path))
-        headers = plain_headers(scope) if answer and not self.app.dependency_overrides else None
-        if not answer or headers is None:
+        find_answer = self.paths.get((scope.get("method", ""), path))
+        headers = plain_headers(scope) if find_answer and not self.app.dependency_overrides else None
+        if not find_answer or headers is None:
             return await self.stack(scope, receive, send)
         scope["route"] = self.routes[path]
         try:
-            left = await answer(scope, headers, receive, send)
+            found = await find_answer(scope, headers, receive)
         except Exception as error:
             return await refuse(self.app, error, scope, receive, send)
-        if left:
-            await self.stack(scope, left, send)
+        if not isinstance(found, Answer):
+            return await self.stack(scope, found, send)
+        await send({"type": "http.response.start", "status": found.status, "headers": found.headers})
+        await send({"type": "http.response.body", "body": found.body})
 
 
 async def refuse(app: FastAPI, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,20 +92,18 @@ async def find_account(scope: Scope, headers: dict[bytes, bytes], receive: Recei
     return account
 
 
-async def get_posts(scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Receive | None:
-    """Answers from the cache, or gives the `receive` to go on with."""
+async def get_posts(scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Answer | Receive:
+    """Answers from the cache."""
     account = None if b"content-length" in headers else await find_account(scope, headers, receive)
     if not account:
         return receive
     if b"if-none-match" in headers and is_unchanged(account, Request(scope)):
-        await answer(send, 304, [*list_headers(account)], b"")
-        return None
+        return Answer(304, [*list_headers(account)], b"")
     page = cached_page(account)
     if page is None:
         return receive
     scope["from_cache"] = True  # for `metrics`
-    await answer(send, 200, [*list_headers(account), *json_headers(page)], page)
-    return None
+    return Answer(200, [*list_headers(account), *json_headers(page)], page)
 
 
 def is_unchanged(account: Account, request: Request) -> bool:
@@ -121,10 +131,10 @@ def cached_page(account: Account) -> bytes | None:
     return None if following or len(page) > core.PIECE else page
 
 
-async def add_post(scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> Receive | None:
+async def add_post(scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Answer | Receive:
     """Writes the post, or gives a `receive` that begins with what was read."""
-    length, key = headers.get(b"content-length", b""), key_of(headers)
-    plain = headers.get(b"content-type") == b"application/json" and length.isdigit() and int(length) <= core.POST_BODY
+    key = key_of(headers)
+    plain = headers.get(b"content-type") == b"application/json" and fits(headers.get(b"content-length", b""))
     account = await find_account(scope, headers, receive) if plain and key is not None else None
     if not account or key is None:
         return receive
@@ -133,13 +143,17 @@ async def add_post(scope: Scope, headers: dict[bytes, bytes], receive: Receive, 
     if post_id is not None:
         log.info("addPost account=%d post=%d", account.id, post_id)
         body = b'{"postID":%d}' % post_id
-        await answer(send, 201, json_headers(body), body)
-        return None
+        return Answer(201, json_headers(body), body)
 
     async def replay() -> Message:
         return messages.pop(0) if messages else await receive()
 
     return replay
+
+
+def fits(length: bytes) -> bool:
+    """Whether a Content-Length is in the limit, and in as many digits as that takes."""
+    return length.isdigit() and len(length) < 9 and int(length) <= core.POST_BODY
 
 
 def key_of(headers: dict[bytes, bytes]) -> str | None:
@@ -163,8 +177,3 @@ async def read_post(receive: Receive) -> tuple[list[Message], schemas.PostInput 
         return messages, schemas.PostInput.model_validate(json.loads(body.decode()) if body.startswith(b"{") else None)
     except (KeyError, ValueError, RecursionError):  # the client is gone, or FastAPI will find the same
         return messages, None
-
-
-async def answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -207,6 +207,35 @@ def test_a_transaction_that_sqlite_itself_rolls_back_loses_no_post_that_was_answ
             assert len(set(ids)) == 12
 
 
+DEADLOCKED = """
+import models
+
+met = []
+
+def check(connection, user_id, posts, size):
+    if size == 3 and not met:
+        met.append(user_id)
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'Deadlock found'")
+
+def setup(app):
+    models.hooks.on_post.append(check)
+"""
+
+
+def test_a_deadlock_that_a_check_of_another_extra_meets_loses_no_post_that_was_answered(
+    url: str, accounts: list[dict[str, str]], tmp_path: Path
+) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("of MySQL alone, which then rolls the transaction back, with its savepoints")
+    with serve(url, EXTRAS="fast,odd.extra", PYTHONPATH=extra(tmp_path, DEADLOCKED)) as server:
+        sent = [*[f"beside the deadlock {number}" for number in range(6)], "met", "after the deadlock"]
+        answers = answers_at_once([adding(*each) for each in zip(accounts, sent, strict=False)], server)
+        assert [answer.status_code for answer in answers] == [201] * 8
+        there = texts_in(url)
+        assert [there[text] for text in sent] == [1] * 8
+
+
 def test_on_mysql_a_transaction_locks_its_accounts_and_no_other(
     fast: TestClient, core: ModuleType, ada: dict[str, str]
 ) -> None:
@@ -521,6 +550,24 @@ def test_of_a_body_whose_client_leaves_nothing_is_written(
     assert texts(fast, ada) == []
 
 
+@pytest.mark.parametrize("path", ["/addPost", "/getPosts"])
+def test_an_answer_that_cannot_be_sent_is_begun_once(
+    fast: TestClient, core: ModuleType, ada: dict[str, str], path: str
+) -> None:
+    texts(fast, ada)  # now it is in the cache
+    begun: list[int] = []
+
+    async def break_off(message: dict[str, Any]) -> None:
+        begun.append(message["status"])
+        raise RuntimeError("the connection is closed")
+
+    body = b'{"text": "hi"}' * (path == "/addPost")
+    headers = {**ada, **({"Content-Type": "application/json", "Content-Length": str(len(body))} if body else {})}
+    with pytest.raises(RuntimeError, match="is closed"):
+        call(core, headers, chunks_of(body or b" ", 1), break_off, path)
+    assert begun == [201 if body else 200]
+
+
 # The same answers as without it
 
 
@@ -540,6 +587,11 @@ def getting(*fields: str, body: bytes = b"", method: str = "GET", target: str = 
 
 def posting(body: bytes, *fields: str, target: str = "/addPost") -> list[bytes]:
     return [request(f"POST {target}", *(fields or (AS, JSON)), f"Content-Length: {len(body)}", body=body)]
+
+
+def with_zeros(count: int) -> list[bytes]:
+    fields = f"Content-Length: {len(GOOD):0{count}}", "Connection: close"
+    return [request("POST /addPost", AS, JSON, *fields, body=GOOD)]
 
 
 def in_two(body: bytes) -> list[bytes]:
@@ -608,6 +660,8 @@ ODD = {
     "a post with two slashes": posting(GOOD, target="//addPost"),
     "a post that expects": posting(GOOD, AS, JSON, "Expect: 100-continue"),
     "a post that upgrades": posting(GOOD, AS, JSON, "Connection: Upgrade", "Upgrade: h2c"),
+    "a post whose length has 9 digits": with_zeros(9),
+    "a post whose length has 5,000 digits": with_zeros(5000),
     "a post in two packets": in_two(GOOD),
     "a post in chunks": chunked(GOOD[:5], GOOD[5:]),
     "a post of no type": posting(GOOD, AS),

@@ -66,7 +66,7 @@ async def read_ahead(scope: Scope, receive: Receive) -> tuple[bytes, Receive]:
     messages: list[Message] = []
     body = b""
     length = Headers(scope=scope).get("Content-Length", "")
-    while len(body) <= core.OTHER_BODY and not (length.isdecimal() and int(length) > core.OTHER_BODY):
+    while len(body) <= core.OTHER_BODY and not (length.isdecimal() and int(length.lstrip("0") or 0) > core.OTHER_BODY):
         messages.append(await receive())
         body += messages[-1].get("body", b"")
         if not messages[-1].get("more_body"):
