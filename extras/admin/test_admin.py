@@ -480,6 +480,19 @@ def test_a_purge_clears_what_has_expired_and_nothing_else(service: Service) -> N
     assert service.execute("SELECT COUNT(*) FROM idempotency_keys WHERE user_id = :id", id=user_id) == [(1,)]
 
 
+def test_after_a_purge_of_expired_refresh_tokens_a_session_still_ends_with_its_access_token(service: Service) -> None:
+    email, pair = service.sign_up()
+    other = service.log_in(email).json()
+    mine = f"session_id IN (SELECT id FROM account_sessions WHERE user_id = {service.id_of(email)})"
+    service.execute(f"UPDATE account_refresh_tokens SET expires_at = 1 WHERE {mine}")
+    service.run("purge")
+    sessions = service.server.get("/sessions", headers=bearer(other)).json()
+    assert [session["current"] for session in sessions] == [True, False]
+    path = f"/sessions/{sessions[1]['sessionID']}"
+    assert service.server.delete(path, headers=bearer(other)).status_code == 204
+    assert (service.works(pair), service.works(other)) == (False, True)
+
+
 def test_a_purge_asks_each_table_of_an_extra_what_is_over(service: Service, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.py").write_text(

@@ -32,11 +32,14 @@ class Counter:
 
 
 class Memory(Storage):
-    """As the library's own walks through all its counters at each request."""
+    """As the library's own walks through all its counters at each request.
+
+    Its time is not the system's: were that set back, a window of a minute would last as long as it went back.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.counters: TLRUCache[str, Counter] = TLRUCache(COUNTERS, lambda _, counter, __: counter.expires, time.time)
+        self.counters: TLRUCache[str, Counter] = TLRUCache(COUNTERS, lambda _, counter, __: counter.expires)
 
     @property
     def base_exceptions(self) -> tuple[type[Exception], ...]:
@@ -45,7 +48,7 @@ class Memory(Storage):
     async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         counter = self.counters.get(key)
         if not counter:
-            counter = self.counters[key] = Counter(time.time() + expiry)
+            counter = self.counters[key] = Counter(time.monotonic() + expiry)
         counter.count = max(0, counter.count + amount)
         return counter.count
 
@@ -55,7 +58,7 @@ class Memory(Storage):
 
     async def get_expiry(self, key: str) -> float:
         counter = self.counters.get(key)
-        return counter.expires if counter else time.time()
+        return time.time() + (counter.expires - time.monotonic() if counter else 0)
 
     async def clear(self, key: str) -> None:
         self.counters.pop(key, None)

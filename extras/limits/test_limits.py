@@ -1,7 +1,10 @@
 import importlib.metadata
 import json
+import os
 import random
 import socket
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from test_app import Server, at_once, logging_in, new_database, serve
+from test_app import ROOT, Server, at_once, logging_in, new_database, serve
 
 try:  # importorskip("limits") would find the extra of this name
     importlib.metadata.version("limits")
@@ -226,6 +229,22 @@ def test_a_flood_switches_no_limit_off(url: str, redis_url: str) -> None:
         answers = at_once(guess, str(server.base_url))
         assert answers == {401: 10, 429: 490}
         assert "LIMITS_STORE" not in server.log
+
+
+def test_a_window_is_as_long_as_ever_when_the_clock_is_set_back() -> None:
+    code = """
+import asyncio, time
+import limits
+from extras.limits.store import Memory, Store
+
+store, now = Store(Memory(), {"login": limits.parse("1/minute")}), time.time
+assert not asyncio.run(store.hit("login", "ada")).exceeded
+time.time = lambda: now() - 3600
+assert asyncio.run(store.hit("login", "ada")).exceeded
+print(asyncio.run(store.hit("login", "ada")).reset)
+"""
+    environment = os.environ | {"DATABASE_URL": "sqlite://"}
+    assert 50 < int(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=environment, timeout=60)) <= 60
 
 
 @needs_redis

@@ -17,7 +17,7 @@
 | `posts_requests_in_flight` | those being answered now |
 | `posts_bodies_refused_total{route}` | bodies that were too large (413) |
 | `posts_logins_failed_total` | logins with a wrong email or password |
-| `posts_cache_hits_total`, `posts_cache_misses_total` | lists of /getPosts from the cache, and those that it had not |
+| `posts_cache_hits_total`, `posts_cache_misses_total` | lists of posts from the cache, and those that it had not |
 | `posts_cache_evictions_total` | lists that left the cache, for newer ones or after 300 seconds |
 | `posts_cache_bytes` | what the cache holds, all workers' together; what has expired goes when its worker is asked |
 | `posts_pool_connections` | database connections in use |
@@ -54,6 +54,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import app as core
 import models
 
+LISTS = {"/getPosts", "/publicPosts/{handle}", "/exportData"}  # which ask the cache
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 locks: list[Any] = []  # open for as long as the process lives
 
@@ -127,8 +128,8 @@ SECONDS = prometheus.Histogram(
 IN_FLIGHT = prometheus.Gauge("posts_requests_in_flight", "Requests being answered", multiprocess_mode="livesum")
 BODIES_REFUSED = prometheus.Counter("posts_bodies_refused", "Bodies that were too large", ["route"])
 LOGINS_FAILED = prometheus.Counter("posts_logins_failed", "Logins with a wrong email or password")
-HITS = prometheus.Counter("posts_cache_hits", "Lists of /getPosts from the cache")
-MISSES = prometheus.Counter("posts_cache_misses", "Lists of /getPosts that the cache had not")
+HITS = prometheus.Counter("posts_cache_hits", "Lists from the cache")
+MISSES = prometheus.Counter("posts_cache_misses", "Lists that the cache had not")
 EVICTIONS = prometheus.Counter("posts_cache_evictions", "Lists that left the cache")
 CACHE_BYTES = prometheus.Gauge("posts_cache_bytes", "What the cache holds", multiprocess_mode="livesum")
 CONNECTIONS = prometheus.Gauge("posts_pool_connections", "Database connections in use", multiprocess_mode="livesum")
@@ -176,7 +177,7 @@ def count(scope: Scope, status: int, seconds: float) -> None:
         BODIES_REFUSED.labels(route).inc()
     if status == 401 and route == "/login":
         LOGINS_FAILED.inc()
-    if route == "/getPosts":
+    if route in LISTS:
         count_lists(scope)
 
 

@@ -76,6 +76,20 @@ def test_the_cache_is_counted(server: Server) -> None:
     assert after["posts_cache_evictions_total"] == 0
 
 
+def test_whoever_asks_the_cache_for_a_list_is_counted_at_once(url: str) -> None:
+    with serve(url, EXTRAS="metrics,public,account") as server:
+        headers = server.account()
+        assert server.put("/profile", json={"handle": "counted"}, headers=headers).status_code == 200
+        for path in ("/getPosts", "/publicPosts/counted", "/exportData"):
+            before = read(server)
+            for _ in range(3):
+                assert server.get(path, headers=headers).status_code == 200
+            after = read(server)
+            assert (
+                sum(after[name] - before[name] for name in ("posts_cache_hits_total", "posts_cache_misses_total")) == 3
+            )
+
+
 def test_what_makes_room_in_the_cache_is_counted(server: Server) -> None:
     largest = 2**20  # of the lists that are kept; more than 64 of them are more than the cache holds
     headers = server.account()

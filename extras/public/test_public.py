@@ -648,3 +648,21 @@ def test_a_hit_asks_the_database_for_the_handle_alone() -> None:
             query(url, f"ALTER TABLE {table} RENAME TO away_{table}")
         with ThreadPoolExecutor(16) as pool:
             assert list(pool.map(lambda each: page(server, each), paths * 16)) == pages * 16
+
+
+def test_pages_are_kept_and_make_room_whenever_the_clock_is_set_back() -> None:
+    code = """
+import asyncio, models
+from extras.public.answers import Page, find_page
+from extras.public.posts import Owner
+
+async def load(*_):
+    return Page(b"x" * 12 * 2**20, "text/html", "", 1)  # of which two fit
+
+for number, now in enumerate((1_000_000, 0, 400_000)):
+    models.now = lambda: now
+    assert asyncio.run(find_page(load, "ada", Owner(1, number), None))
+    assert asyncio.run(find_page(load, "ada", Owner(1, 0), None))
+"""
+    environment = {**os.environ, "DATABASE_URL": "sqlite://", "EXTRAS": ""}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True, timeout=60)

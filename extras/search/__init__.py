@@ -44,7 +44,9 @@ class FindQuery(schemas.ListQuery):
     text: Annotated[str, Field(min_length=1, max_length=200, description="what the posts contain", examples=["hello"])]
 
 
-MARKS = "".join(chr(each) for each in range(0x110000) if unicodedata.combining(chr(each)))
+MARKS = "".join(  # which some are only once they are taken apart, such as U+0F73
+    chr(each) for each in range(0x110000) if unicodedata.combining(unicodedata.normalize("NFKD", chr(each))[0])
+)
 MANY_MARKS = re.compile(f"([{MARKS}]{{30}})(?=[{MARKS}])")
 MAY_BE_MARKS = re.compile("[^\x00-\x7f]{31,}")  # which is found ten times as fast
 PIECE = 2048  # characters that are folded at a time, as others wait meanwhile

@@ -204,10 +204,11 @@ def test_a_text_is_folded_in_pieces_as_it_is_whole(core: ModuleType, monkeypatch
         assert search.fold(text) == (search.fold_piece(text) if not text.isascii() else text.lower())
 
 
-def test_marks_without_end_are_broken_up_as_to_normalise_them_takes_for_ever(core: ModuleType) -> None:
+@pytest.mark.parametrize("marks", ["\u0301\u0323", "\u0f73", "\u0f75", "\u0f81", "\u0301\uff9e", "\u0301\uff9f"])
+def test_marks_without_end_are_broken_up_as_to_normalise_them_takes_for_ever(core: ModuleType, marks: str) -> None:
     search = importlib.import_module("extras.search")
-    folded = search.fold("a" + "\u0301\u0323" * 1000)
-    assert max(map(len, folded.split("\u034f"))) <= 31
+    folded = search.fold("a" + marks * 1000)
+    assert max(map(len, folded.split("\u034f"))) <= 61  # of some marks come two
 
 
 @pytest.mark.parametrize(
