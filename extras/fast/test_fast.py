@@ -236,6 +236,27 @@ def test_a_deadlock_that_a_check_of_another_extra_meets_loses_no_post_that_was_a
         assert [there[text] for text in sent] == [1] * 8
 
 
+def test_once_mysql_has_rolled_back_no_post_of_the_transaction_counts_as_written(
+    core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if core.models.SQLITE:
+        pytest.skip("of MySQL alone, when its lock table is full for instance")
+    commit = importlib.import_module("extras.fast.commit")
+    run = commit.execute
+
+    def roll_back(connection: sa.Connection, sql: str, *rows: tuple[object, ...]) -> Any:
+        if rows and rows[0][-1] == "one too many":
+            connection.connection.rollback()
+            raise commit.DRIVER.OperationalError(1206, "The total number of locks exceeds the lock table size")
+        return run(connection, sql, *rows)
+
+    monkeypatch.setattr(commit, "execute", roll_back)
+    monkeypatch.setattr(commit.apart, "until", float("inf"))
+    account = core.auth.find_account(core.auth.digest(ada["Authorization"].removeprefix("Bearer ")))
+    posts = [core.schemas.PostInput(text=text) for text in ("hi", "one too many")]
+    assert commit.commit([commit.Write(account.id, post, "") for post in posts]) == [commit.ALONE] * 2
+
+
 def test_on_mysql_a_transaction_locks_its_accounts_and_no_other(
     fast: TestClient, core: ModuleType, ada: dict[str, str]
 ) -> None:
