@@ -75,17 +75,20 @@ most 6 hours, until three days or the link's time are over; then it is given up,
     mail given up mail=7 kind=verify account=3 try=22: SMTPRecipientsRefused 451
 
 No log has an address, a token or the server's words. What the text needs of secrets is in the outbox until the mail was
-sent or given up, and then no more; rows are cleared after 7 days. For `mail_asked`, which counts the three an hour, an
-address is a SHA-256, for an hour. An address with letters beyond ASCII before its `@` needs a server with SMTPUTF8.
+sent or given up, and then no more; rows are cleared after 7 days. Until then whom a mail went to, and of which kind it
+was, is part of what `account` lets people download. For `mail_asked`, which counts the three an hour, an address is a
+SHA-256, for an hour. An address with letters beyond ASCII before its `@` needs a server with SMTPUTF8.
 
 Mails are in English or Russian, whichever the `Accept-Language` of the request prefers, as text and as plain HTML.
 """  # noqa: E501
 
 from fastapi import APIRouter, FastAPI
 
+import app as core
 import models
+from extras.door import names_of_extras
 
-from . import addresses, clearing, links, passwords
+from . import addresses, clearing, export, links, passwords
 from .sending import make_lifespan
 from .settings import Settings, read_page, read_required, read_sender, read_server, read_ttl
 
@@ -101,3 +104,7 @@ def setup(app: FastAPI) -> None:
     app.include_router(addresses.router)
     for lifespan in (make_lifespan(settings), clearing.lifespan):
         app.include_router(APIRouter(lifespan=lifespan))
+    if "account" in names_of_extras(core.DEFAULT_EXTRAS):
+        from extras.account import export as whole
+
+        whole.others["mail"] = export.read_held

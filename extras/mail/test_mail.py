@@ -442,6 +442,24 @@ def test_a_new_address_is_confirmed_and_the_old_one_is_told(service: Service) ->
     assert service.verify(token) == 401
 
 
+def test_the_download_of_account_has_the_mails_and_the_address_that_waits(service: Service) -> None:
+    old, account, token = service.sign_up()
+    new = new_email()
+
+    def held() -> Any:
+        return service.server.get("/exportData", headers=account).json()["mail"]
+
+    before = held()
+    assert (before["isConfirmed"], before["newEmail"]) == (False, None)
+    assert [(mail["recipient"], mail["kind"]) for mail in before["mails"]] == [(old, "verify")]
+    assert before["mails"][0]["createdAt"].endswith("Z")
+    assert service.verify(token) == 204
+    assert service.change_email(account, new).status_code == 202
+    after = held()
+    assert (after["isConfirmed"], after["newEmail"]) == (True, new)
+    assert {mail["recipient"] for mail in after["mails"]} == {old, new}
+
+
 def test_a_wrong_password_changes_no_address(service: Service) -> None:
     _, account, _ = service.sign_up()
     assert service.change_email(account, new_email(), "wrong horse").status_code == 403
