@@ -39,9 +39,10 @@ def check_handle(handle: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """As it can stand beside other words: nothing invisible, nothing that turns them around, single spaces."""
+    """As it can stand beside other words: nothing that turns them around, single spaces, "" if nothing is visible."""
     seen = (c if unicodedata.category(c) not in INVISIBLE else " " for c in text)
-    return " ".join("".join(c for c in seen if unicodedata.bidirectional(c) not in BIDI).split())
+    line = " ".join("".join(c for c in seen if unicodedata.bidirectional(c) not in BIDI).split())
+    return line if any(unicodedata.category(c) not in {"Cf", "Zs"} for c in line) else ""
 
 
 def null_or(schema: dict[str, Any]) -> WithJsonSchema:

@@ -149,6 +149,8 @@ def test_what_is_not_sent_stays(server: Server, ada: dict[str, str]) -> None:
     [
         ("  Ada\n\tKing ", "Ada King"),
         ("Ada\u202ekcatta\u2066", "Adakcatta"),
+        ("\u200b\u2060 \u200d", None),
+        ("👩\u200d💻", "👩\u200d💻"),
         ("\0\x1b", None),
         ("عايدة 😀", "عايدة 😀"),
     ],
