@@ -172,7 +172,8 @@ def write_post(connection: Connection, user_id: int, post: schemas.PostInput) ->
 
 
 Page = tuple[bytes, int | None]  # the JSON of a list of posts, newest first, and the id before which the next begins
-# 64 MiB and 300 s by a clock that is never set back. An entry takes 500 bytes besides its JSON.
+# 64 MiB, and 300 s by a clock that is never set back, or a full cache could make no room. An entry takes 500 bytes
+# besides its JSON, or empty pages would cost nothing.
 pages = TTLCache[Any, Page](2**26, 300, getsizeof=lambda page: 500 + len(page[0]))
 
 

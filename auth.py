@@ -111,8 +111,8 @@ def read_token(request: Request) -> str:
 
 
 # Made once: SQLAlchemy takes longer to make a statement than the database to run it.
-LOOK_UP = select(User.id, User.posts_version, Token.id).join_from(Token, User)
-LOOK_UP = LOOK_UP.where(Token.digest == bindparam("digest"), Token.expires_at > bindparam("now"))
+LIVE = Token.digest == bindparam("digest"), Token.expires_at > bindparam("now")
+LOOK_UP = select(User.id, User.posts_version, Token.id).join_from(Token, User).where(*LIVE)
 
 
 def find_account(digest: str) -> Account:

@@ -24,9 +24,9 @@ DRIVER: Any = models.engine.dialect.loaded_dbapi
 TOGETHER = 2**20  # bytes of the texts that one statement inserts: as many as those of the largest post
 BUDGET = 0.5  # seconds after which a transaction takes in no more
 APART = 60  # seconds that posts are inserted one by one, once one of them was refused or slow
-# Of MySQL's errors, besides conflicts, those after which all is rolled back: the lock table is full, or there is no
-# savepoint any more, as after a deadlock in it.
-ROLLED_BACK = {1206, 1305}
+# Of MySQL's errors, those that end a transaction: also that its lock table is full, and that there is no savepoint any
+# more, as after a deadlock in it.
+FATAL = models.CONFLICTS | models.READ_ONLY | {1206, 1305}
 
 apart = SimpleNamespace(until=0.0)
 
@@ -171,9 +171,7 @@ def is_fatal(connection: Connection, error: Any) -> bool:
     if not driver or (models.SQLITE and not driver.in_transaction):
         return True
     code = (*error.args, None)[0]
-    if code in models.CONFLICTS | models.READ_ONLY | ROLLED_BACK:
-        return True
-    return models.engine.dialect.is_disconnect(error, None, None)
+    return code in FATAL or models.engine.dialect.is_disconnect(error, None, None)
 
 
 def ask_and_write(connection: Connection, write: Write) -> Result:

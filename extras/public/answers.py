@@ -60,8 +60,8 @@ def site_of(request: Request) -> Site:
 
 Load = Callable[..., Awaitable[Page | None]]  # of the handle, its owner, the site and what else was asked for
 
-# 32 MiB and 300 s. An entry takes a kB besides its body. By a clock that is never set back: what the cache took since
-# would expire before what it had, which it cannot make room for.
+# 32 MiB, and 300 s by a clock that is never set back, or a full cache could make no room. An entry takes a kB besides
+# its body.
 pages = TTLCache[Any, Page](2**25, 300, getsizeof=lambda page: 1000 + len(page.body))
 
 

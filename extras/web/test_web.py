@@ -58,9 +58,11 @@ def button(page: Any, name: str) -> Any:
     return page.get_by_role("button", name=name, exact=True)
 
 
-def log_in(page: Page, email: str, password: str = "correct horse") -> None:
+def log_in(page: Page, email: str, password: str = "correct horse", *, keep: bool = False) -> None:
     page.get_by_role("textbox", name="Email").fill(email)
     page.get_by_role("textbox", name="Password").fill(password)
+    if keep:
+        page.get_by_label("Keep me logged in").check()
     button(page, "Log in").click()
 
 
@@ -819,8 +821,7 @@ def test_a_tab_that_was_away_while_its_browser_logged_out_is_logged_out_too(
     email = f"away{keep}@example.com"
     bare_server.account(email)
     away = new_page(bare_server)
-    away.get_by_label("Keep me logged in").set_checked(keep)
-    log_in(away, email)
+    log_in(away, email, keep=keep)
     other = away.context.new_page()
     other.goto(away.url)
     expect(write_box(other)).to_be_visible()
@@ -852,8 +853,7 @@ def test_a_tab_that_slept_finds_when_it_wakes_who_is_logged_in(new_page: NewPage
     asleep.evaluate("dispatchEvent(new Event('pageshow'))")
     expect(asleep.get_by_role("heading", name="Log in")).to_be_visible()
 
-    other.get_by_label("Keep me logged in").check()
-    log_in(other, "sleep-two@example.com")
+    log_in(other, "sleep-two@example.com", keep=True)
     expect(write_box(other)).to_be_visible()
     expect(asleep.get_by_role("heading", name="Log in")).to_be_visible()
     asleep.evaluate("document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))")
@@ -1424,8 +1424,7 @@ def test_a_browser_that_keeps_nothing_can_do_all_else(
     page.clock.install()
     page.add_init_script(obstacle)
     page.reload()
-    page.get_by_label("Keep me logged in").set_checked(keep)
-    log_in(page, ada[0])
+    log_in(page, ada[0], keep=keep)
     write_box(page).fill("A post")
     expect(page.get_by_text("a reload would lose it")).to_be_visible()
     save(page)
@@ -1455,8 +1454,7 @@ def test_who_stays_logged_in_is_told_of_an_answer_of_somebody_else(
     new_page: NewPage, ada: tuple[str, dict[str, str]]
 ) -> None:
     page = new_page()
-    page.get_by_label("Keep me logged in").check()
-    log_in(page, ada[0])
+    log_in(page, ada[0], keep=True)
     expect(page.get_by_text("Nothing here yet.")).to_be_visible()
     page.route("**/getPosts*", lambda route: route.fulfill(status=401, json={"detail": "Expired."}))
     page.route("**/refreshToken", lambda route: route.fulfill(content_type="text/html", body="<h1>Hotel</h1>"))
@@ -1501,8 +1499,7 @@ def test_who_asks_for_it_is_still_logged_in_when_the_tab_was_closed(
     email = f"keep{keep}@example.com"
     bare_server.account(email)
     page = new_page(bare_server)
-    page.get_by_label("Keep me logged in").set_checked(keep)
-    log_in(page, email)
+    log_in(page, email, keep=keep)
     expect(write_box(page)).to_be_visible()
     page = visit(page)
     expect(page.get_by_role("heading", name="Your posts" if keep else "Log in")).to_be_visible()
@@ -1517,8 +1514,7 @@ def test_who_stays_logged_in_gets_new_tokens_once_for_all_tabs(
     new_page: NewPage, ada: tuple[str, dict[str, str]]
 ) -> None:
     page = new_page()
-    page.get_by_label("Keep me logged in").check()
-    log_in(page, ada[0])
+    log_in(page, ada[0], keep=True)
     write_box(page).fill("Still here")
     page.evaluate("""() => {
         const [[name, value]] = Object.entries(localStorage).filter(([, value]) => value.includes("refresh"));
@@ -1542,8 +1538,7 @@ def test_who_logs_out_while_tokens_are_traded_stays_logged_out(
     new_page: NewPage, ada: tuple[str, dict[str, str]]
 ) -> None:
     page = new_page()
-    page.get_by_label("Keep me logged in").check()
-    log_in(page, ada[0])
+    log_in(page, ada[0], keep=True)
     expect(page.get_by_text("Nothing here yet.")).to_be_visible()
     answers: list[tuple[Any, Any]] = []
     page.route("**/refreshToken", lambda route: answers.append((route, route.fetch())))
