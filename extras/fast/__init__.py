@@ -31,6 +31,7 @@ from sqlalchemy import exc, text
 import models
 from models import hooks
 
+from . import record
 from .paths import FastPaths
 
 PACKET = 2**21 + 2**12  # bytes of the largest post's statement, as each byte of its text may be escaped
@@ -41,6 +42,7 @@ def setup(app: FastAPI) -> None:
         return  # its only connection is the core's
     if not models.SQLITE:
         check_packet()
+    record.use()
     # Next to the core's own layer, so that those of the other extras stand around it, whatever their order.
     hooks.layers.insert(0, lambda stack: stack if app.user_middleware else FastPaths(app, stack))
 

@@ -1,7 +1,7 @@
 """One transaction for all posts that wait to be written, in which none can hurt another."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
@@ -57,10 +57,9 @@ def commit(writes: list[Write]) -> Sequence[Result]:
     deadline = time.monotonic() + models.DEADLINE
     try:
         with models.engine.connect() as connection:
+            connection.begin()  # or the commit would be none, as SQLAlchemy does not see the driver's statements
             if models.SQLITE:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
-                connection.begin()  # or the commit would be none, as SQLAlchemy does not see the driver's statements
+                execute(connection, "BEGIN IMMEDIATE")
             results = write_posts(connection, writes)
             models.commit(connection, deadline)
             return results
@@ -87,8 +86,8 @@ def write_posts(connection: Connection, writes: list[Write]) -> list[Result]:
 def raise_versions(connection: Connection, accounts: set[int]) -> None:
     """As `core.raise_version` does."""
     if models.SQLITE:
-        newer = f"SET posts_version = max(posts_version + 1, {models.now()})"
-        execute(connection, f"UPDATE users {newer} WHERE id IN (?)", accounts)
+        newer = f"SET posts_version = max(posts_version + 1, ?) WHERE id IN ({marks(len(accounts))})"
+        execute(connection, f"UPDATE users {newer}", [models.now(), *accounts])
     else:
         newer = f"SET posts_version = greatest(posts_version + 1, {models.now()})"
         execute(connection, f"UPDATE {among(accounts)} {newer}")
@@ -108,15 +107,20 @@ def among(accounts: set[int]) -> str:
     return f"({wanted}) AS accounts STRAIGHT_JOIN users FORCE INDEX FOR JOIN (PRIMARY) ON id = wanted"
 
 
-def execute(connection: Connection, sql: str, *rows: Collection[object]) -> Any:
-    """The driver's cursor, after a statement whose each `?` stands for a row's values; errors are the driver's, too."""
+def execute(connection: Connection, sql: str, values: Sequence[object] = ()) -> Any:
+    """The driver's cursor, after its statement; errors are the driver's, too."""
     cursor = connection.connection.cursor()
-    row = ", ".join(["?" if models.SQLITE else "%s"] * len(rows[0])) if rows else ""
-    models.engine.dialect.do_execute(cursor, sql.replace("?", row), tuple(chain.from_iterable(rows)))
+    models.engine.dialect.do_execute(cursor, sql, values)
     return cursor
 
 
-INSERT = "INSERT INTO posts (user_id, size, status, created_at, updated_at, text) VALUES (?)"
+def marks(count: int) -> str:
+    """As many of the driver's placeholders."""
+    return ", ".join(["?" if models.SQLITE else "%s"] * count)
+
+
+ROW = f"({marks(6)})"
+INSERT = f"INSERT INTO posts (user_id, size, status, created_at, updated_at, text) VALUES {ROW}"  # noqa: S608
 
 
 def insert_posts(connection: Connection, until: float, writes: list[Write]) -> Sequence[Result]:
@@ -129,7 +133,7 @@ def insert_posts(connection: Connection, until: float, writes: list[Write]) -> S
             if is_fatal(connection, error):
                 raise  # the others' posts are gone with this one
             apart.until = time.monotonic() + APART
-    return one_by_one(until, partial(insert_post, connection), rows)
+    return one_by_one(until, partial(insert_post, connection, connection.connection.cursor()), rows)
 
 
 def row_of(write: Write) -> Row:
@@ -149,14 +153,15 @@ def can_go_together(rows: list[Row]) -> bool:
 
 def insert_together(connection: Connection, seconds: float, rows: list[Row]) -> Sequence[int]:
     """All or none, as one may be refused or too slow. The ids go up in the order of the rows."""
-    sql = INSERT + ", (?)" * (len(rows) - 1)
+    sql = INSERT + f", {ROW}" * (len(rows) - 1)
     limited = f"SET STATEMENT max_statement_time = {seconds:.3f} FOR {sql} RETURNING id"
-    return sorted(post_id for (post_id,) in execute(connection, limited, *rows))
+    return sorted(post_id for (post_id,) in execute(connection, limited, [*chain.from_iterable(rows)]))
 
 
-def insert_post(connection: Connection, row: Row) -> Result:
+def insert_post(connection: Connection, cursor: Any, row: Row) -> Result:
     try:
-        return int(execute(connection, INSERT, row).lastrowid)
+        models.engine.dialect.do_execute(cursor, INSERT, row)
+        return int(cursor.lastrowid)
     except DRIVER.Error as error:
         if is_fatal(connection, error):
             raise  # the others' posts are gone with this one

@@ -1,6 +1,7 @@
 """What must hold where look-ups and commits are shared; all else is the contract's, which runs with it too."""
 
 import asyncio
+import copy
 import importlib
 import json
 import re
@@ -242,16 +243,15 @@ def test_once_mysql_has_rolled_back_no_post_of_the_transaction_counts_as_written
 ) -> None:
     if core.models.SQLITE:
         pytest.skip("of MySQL alone, when its lock table is full for instance")
-    commit = importlib.import_module("extras.fast.commit")
-    run = commit.execute
+    commit, do_execute = importlib.import_module("extras.fast.commit"), core.models.engine.dialect.do_execute
 
-    def roll_back(connection: sa.Connection, sql: str, *rows: tuple[object, ...]) -> Any:
-        if rows and rows[0][-1] == "one too many":
-            connection.connection.rollback()
+    def roll_back(cursor: Any, sql: str, values: Any, *context: Any) -> None:
+        if "one too many" in values:
+            cursor.connection.rollback()
             raise commit.DRIVER.OperationalError(1206, "The total number of locks exceeds the lock table size")
-        return run(connection, sql, *rows)
+        do_execute(cursor, sql, values, *context)
 
-    monkeypatch.setattr(commit, "execute", roll_back)
+    monkeypatch.setattr(core.models.engine.dialect, "do_execute", roll_back)
     monkeypatch.setattr(commit.apart, "until", float("inf"))
     account = core.auth.find_account(core.auth.digest(ada["Authorization"].removeprefix("Bearer ")))
     posts = [core.schemas.PostInput(text=text) for text in ("hi", "one too many")]
@@ -871,3 +871,43 @@ def test_what_other_extras_raise_is_answered_as_without_it(url: str, reader: dic
         assert (name, answer) == (name, other_answer)
         lines = [[line for line in each if re.match("[A-Z]+: ", line)] for each in (log, other_log)]
         assert (name, lines[0]) == (name, lines[1])
+
+
+OWN_RECORDS = """
+import logging
+
+make = logging.getLogRecordFactory()
+
+def traced(*args, **names):
+    record = make(*args, **names)
+    record.trace = "trace-7"
+    return record
+
+logging.setLogRecordFactory(traced)
+logging.basicConfig(format="%(trace)s %(message)s", force=True)
+logging.getLogger("uvicorn.posts").addHandler(logging.root.handlers[0])
+
+def setup(app):
+    pass
+"""
+
+
+def test_what_another_adds_to_each_log_record_is_there_whoever_came_first(url: str, tmp_path: Path) -> None:
+    folder = extra(tmp_path, OWN_RECORDS)
+    for extras in ("odd.extra,fast", "fast,odd.extra"):
+        with serve(url, EXTRAS=extras, PYTHONPATH=folder) as server:
+            ada = server.account()
+            server.post("/addPost", headers=ada, json={"text": "traced"})
+            wait_until(lambda: {"trace-7 addPost", "INFO: addPost"} <= starts(server.log))
+
+
+def starts(log: str) -> set[str]:
+    """The first two words of each line."""
+    return {" ".join(line.split()[:2]) for line in log.splitlines()}
+
+
+def test_a_copied_log_record_is_another_with_the_same_content(core: ModuleType) -> None:
+    record = importlib.import_module("extras.fast.record").Record("posts", 20, "app.py", 7, "post=%d", (1,), None)
+    twin = copy.copy(record)
+    twin.__dict__["message"] = twin.getMessage()
+    assert (type(twin), twin.message, twin.name, hasattr(record, "message")) == (type(record), "post=1", "posts", False)
