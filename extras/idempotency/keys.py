@@ -46,9 +46,10 @@ def claim(user_id: int, post: schemas.PostInput, key: str) -> Claim | None:
     """Digests of the account with its key, and of what the body means."""
     if not key:
         return None
-    mine = f"{user_id} {key}"
-    body = f"{mine}\n{post.status} {post.text}"
-    return Claim(user_id, sha256(mine.encode()).digest(), sha256(body.encode()).digest())
+    hash_of = sha256(f"{user_id} {key}".encode())
+    digest = hash_of.digest()
+    hash_of.update(f"\n{post.status} {post.text}".encode())
+    return Claim(user_id, digest, hash_of.digest())
 
 
 def once(
@@ -57,29 +58,41 @@ def once(
     writes: Sequence[Write],
     write: Callable[[list[Any]], Sequence[Result]],
     look: bool = False,
-) -> list[Result]:
+) -> Sequence[Result]:
     """`write` those whose key is new; the accounts are locked, so of two at once the second finds the first's key.
 
     To look for keys takes as long as to keep them, and most are new. So unless one was sent again of late, or a check
     might count its post, they are kept without a look; one that was there rolls all back, and each is to be written by
-    itself. If a key comes twice among them, the first is written here.
+    itself.
     """
     claims, now = [claim(*each) for each in writes], models.now()
-    look = look or bool(models.hooks.on_post) or time.monotonic() < wary.until
-    found = find(connection, [mine for mine in claims if mine]) if look else ()
+    if look or models.hooks.on_post or time.monotonic() < wary.until:
+        return look_and_write(connection, claims, writes, write, now, now + ttl * 1000)
+    written = write(list(writes))
+    keep(connection, claims, written, now + ttl * 1000)
+    return written
+
+
+def look_and_write(
+    connection: Connection,
+    claims: Sequence[Claim | None],
+    writes: Sequence[Write],
+    write: Callable[[list[Any]], Sequence[Result]],
+    now: int,
+    until: int,
+) -> list[Result]:
+    """If a key comes twice, the first is written."""
+    found = find(connection, [mine for mine in claims if mine])
     known = {key.digest: (key.body, key.post_id) for key in found if key.expires_at > now}
     firsts: dict[object, int] = {}
     for number, mine in enumerate(claims):
         firsts.setdefault(mine.digest if mine else number, number)
     new = [number for digest, number in firsts.items() if digest not in known]
-    written = dict(zip(new, write([writes[number] for number in new]), strict=True))
-    kept = [
-        (*mine, result, now + ttl * 1000)
-        for number, result in written.items()
-        if (mine := claims[number]) and isinstance(result, int)
-    ]
-    if kept:
-        keep(connection, kept, [key.id for key in found if key.expires_at <= now])
+    results = write([writes[number] for number in new])
+    if over := [key.id for key in found if key.expires_at <= now]:
+        connection.execute(delete(Key).where(Key.id.in_(over)))
+    keep(connection, [claims[number] for number in new], results, until)
+    written = dict(zip(new, results, strict=True))
     return [
         replay(*known[mine.digest], mine) if mine and mine.digest in known else written.get(number)
         for number, mine in enumerate(claims)
@@ -102,9 +115,11 @@ def find(connection: Connection, claims: list[Claim]) -> Sequence[Any]:
     return connection.exec_driver_sql(FIND + these).all()
 
 
-def keep(connection: Connection, keys: list[Kept], over: list[int]) -> None:
-    if over:
-        connection.execute(delete(Key).where(Key.id.in_(over)))
+def keep(connection: Connection, claims: Sequence[Claim | None], posts: Sequence[Result], until: int) -> None:
+    """Those of posts that were written."""
+    keys = [(*mine, post, until) for mine, post in zip(claims, posts, strict=True) if mine and isinstance(post, int)]
+    if not keys:
+        return
     try:
         if models.SQLITE:
             connection.exec_driver_sql(KEEP + "(?, ?, ?, ?, ?)", keys)
