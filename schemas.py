@@ -32,7 +32,7 @@ def check_digits(number: Any) -> Any:
 
 
 EMAIL = Field(examples=["ada@example.com"], json_schema_extra={"format": "email", "maxLength": 254})
-PASSWORD = Field(repr=False, examples=["correct horse battery"], json_schema_extra={"minLength": 8, "maxLength": 128})
+PASSWORD = Field(repr=False, examples=["correct horse"], json_schema_extra={"minLength": 8, "maxLength": 128})
 Email = Annotated[str, AfterValidator(normalize_email), EMAIL]
 Password = Annotated[str, PASSWORD, AfterValidator(check_length)]
 Status = Literal["published", "draft"]

@@ -37,17 +37,17 @@ def routes_of(app: FastAPI) -> Counter[str]:
 def find_setup(name: str) -> Callable[[FastAPI], None]:
     """`setup` of `extras/NAME`, or of any importable module if the name has a dot; ends the start if there is none."""
     module = name if "." in name.strip(".") else f"extras.{name}"
+    setup = None
     try:
-        extra = importlib.import_module(module)
+        setup = getattr(importlib.import_module(module), "setup", None)
     except ModuleNotFoundError as error:
         if not f"{module}.".startswith(f"{error.name}."):
             stop(f"EXTRAS: '{name}' needs '{error.name}'. Run: pip install -r extras/requirements.txt")
+    if not setup:
         files = Path(__file__).parent.glob("*/__init__.py")
         known = sorted(file.parent.name for file in files if "\ndef setup(" in file.read_text("utf-8"))
-        stop(f"EXTRAS: there is no extra '{name}'. There are: {', '.join(known)}.")
-    if not hasattr(extra, "setup"):
-        stop(f"EXTRAS: there is no extra '{name}': it has no function setup(app).")
-    return cast("Callable[[FastAPI], None]", extra.setup)
+        stop(f"EXTRAS: '{name}' is no extra. There are: {', '.join(known)}; or a.module that has setup(app).")
+    return cast("Callable[[FastAPI], None]", setup)
 
 
 def load(app: FastAPI, default: str) -> None:
@@ -56,7 +56,7 @@ def load(app: FastAPI, default: str) -> None:
     owners = dict.fromkeys(routes_of(app), "the core")
     for name in names:
         if names.count(name) > 1:
-            stop(f"EXTRAS: '{name}' is named twice.")
+            stop(f"EXTRAS: '{name}' is named twice. A + before the first adds to these: {default}.")
         find_setup(name)(app)
         for route, count in routes_of(app).items():
             if count > 1:

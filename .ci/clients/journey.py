@@ -26,13 +26,13 @@ def posts(response: Response[Any]) -> list[Post]:
 
 def main(url: str) -> None:
     anybody = Client(url, raise_on_unexpected_status=True)
-    ada = Credentials("journey.py@example.com", "correct horse battery")
+    ada = Credentials("journey.py@example.com", "correct horse")
     parsed(AccessToken, signup.sync_detailed(client=anybody, body=ada), 201)
     parsed(Refusal, signup.sync_detailed(client=anybody, body=ada), 409)
     wrong = parsed(HTTPValidationError, signup.sync_detailed(client=anybody, body=Credentials("ada", "short")), 422)
     assert isinstance(wrong.detail, list)
     assert [each.loc for each in wrong.detail] == [["body", "email"], ["body", "password"]]
-    nobody = Credentials("nobody@example.com", "correct horse battery")
+    nobody = Credentials("nobody@example.com", "correct horse")
     refused = login.sync_detailed(client=anybody, body=nobody)
     assert parsed(Refusal, refused, 401).detail
     assert refused.headers["WWW-Authenticate"] == "Bearer"

@@ -5,7 +5,7 @@ import type { components, paths } from "./posts.js";
 
 const baseUrl = process.argv[2]!;
 const anybody = createClient<paths>({ baseUrl });
-const ada: components["schemas"]["Credentials"] = { email: "journey.ts@example.com", password: "correct horse battery" };
+const ada: components["schemas"]["Credentials"] = { email: "journey.ts@example.com", password: "correct horse" };
 
 const account = await anybody.POST("/signup", { body: ada });
 assert.equal(account.response.status, 201);

@@ -29,7 +29,7 @@ def main(url: str) -> None:
     anybody = Client(url, raise_on_unexpected_status=True)
     assert parsed(Health, livez.sync_detailed(client=anybody), 200).status.value == "alive"
     assert parsed(Health, readyz.sync_detailed(client=anybody), 200).status.value == "ready"
-    eve = Credentials("extras.py@example.com", "correct horse battery")
+    eve = Credentials("extras.py@example.com", "correct horse")
     first = parsed(AccessToken, signup.sync_detailed(client=anybody, body=eve), 201)
     token = parsed(AccessToken, refresh_token.sync_detailed(client=anybody, body=Trade(first.refresh_token)), 200)
     parsed(Refusal, refresh_token.sync_detailed(client=anybody, body=Trade("no token")), 401)
@@ -61,7 +61,7 @@ def main(url: str) -> None:
     parsed(Refusal, delete_account.sync_detailed(client=client, body=Farewell(eve.password)), 403)
     done(delete_account.sync_detailed(client=client, body=Farewell("battery staple correct")))
 
-    nobody = Credentials("nobody.py@example.com", "correct horse battery")
+    nobody = Credentials("nobody.py@example.com", "correct horse")
     answers = [login.sync_detailed(client=anybody, body=nobody) for _ in range(4)]
     assert [each.status_code for each in answers] == [401, 401, 401, 429]
     assert int(answers[3].headers["Retry-After"]) > 0

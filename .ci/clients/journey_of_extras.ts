@@ -7,7 +7,7 @@ const baseUrl = process.argv[2]!;
 const anybody = createClient<paths>({ baseUrl });
 assert.equal((await anybody.GET("/livez")).data!.status, "alive");
 assert.equal((await anybody.GET("/readyz")).data!.status, "ready");
-const eve = { email: "extras.ts@example.com", password: "correct horse battery" };
+const eve = { email: "extras.ts@example.com", password: "correct horse" };
 const first = (await anybody.POST("/signup", { body: eve })).data!;
 const token = (await anybody.POST("/refreshToken", { body: { refresh_token: first.refresh_token } })).data!;
 const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${token.access_token}` } });

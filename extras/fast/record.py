@@ -9,6 +9,9 @@ class Record(logging.LogRecord):
         twin.__dict__.update(self.__dict__)
         return twin
 
+    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
+        return logging.makeLogRecord, (self.__dict__,)  # a process that reads it may not have this class
+
 
 def use() -> None:
     if logging.getLogRecordFactory() is logging.LogRecord:  # or somebody adds to each record

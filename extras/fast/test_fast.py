@@ -4,6 +4,7 @@ import asyncio
 import copy
 import importlib
 import json
+import pickle
 import re
 import socket
 import threading
@@ -904,6 +905,13 @@ def test_what_another_adds_to_each_log_record_is_there_whoever_came_first(url: s
 def starts(log: str) -> set[str]:
     """The first two words of each line."""
     return {" ".join(line.split()[:2]) for line in log.splitlines()}
+
+
+def test_a_log_record_can_be_sent_to_a_process_that_has_no_extras(core: ModuleType) -> None:
+    record = importlib.import_module("extras.fast.record").Record("posts", 20, "app.py", 7, "post=%d", (1,), None)
+    sent = pickle.dumps(record)
+    assert b"extras" not in sent
+    assert pickle.loads(sent).getMessage() == "post=1"
 
 
 def test_a_copied_log_record_is_another_with_the_same_content(core: ModuleType) -> None:

@@ -30,9 +30,9 @@ random UUID, for each post, and keep it with the text until there is an answer.
   that the database broke off while it saved means the same here: send it again, and do not look first.
 - A replay takes nothing of a quota of `limits`, and is a request as any other for its limits.
 - Keys belong to an account: another's same key is another key. They are good for `IDEMPOTENCY_TTL` seconds, a day
-  (86400) if unset, to the millisecond; after that the same key writes a new post. An account's newest
-  10,000 stay, and at most 11,000. They are in the database as SHA-256 alone, and go with the account. What has expired
-  is cleared in the background, a step at a time.
+  (86400) if unset, to the millisecond; after that the same key writes a new post. An account's newest 10,000 stay,
+  and at most 1,000 older ones, if no more than eight processes write for it. They are in the database as SHA-256
+  alone, and go with the account. What has expired is cleared in the background, a step at a time.
 """
 
 import os

@@ -1,6 +1,7 @@
 """Each key is good for one post, and is kept in the same transaction, where its index refuses it a second time."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from types import SimpleNamespace
@@ -56,7 +57,7 @@ def once(
     ttl: int,
     connection: Connection,
     writes: Sequence[Write],
-    write: Callable[[list[Any]], Sequence[Result]],
+    write: Callable[[Sequence[Any]], Sequence[Result]],
     look: bool = False,
 ) -> Sequence[Result]:
     """`write` those whose key is new; the accounts are locked, so of two at once the second finds the first's key.
@@ -68,7 +69,7 @@ def once(
     claims, now = [claim(*each) for each in writes], models.now()
     if look or models.hooks.on_post or time.monotonic() < wary.until:
         return look_and_write(connection, claims, writes, write, now, now + ttl * 1000)
-    written = write(list(writes))
+    written = write(writes)
     keep(connection, claims, written, now + ttl * 1000)
     return written
 
@@ -77,7 +78,7 @@ def look_and_write(
     connection: Connection,
     claims: Sequence[Claim | None],
     writes: Sequence[Write],
-    write: Callable[[list[Any]], Sequence[Result]],
+    write: Callable[[Sequence[Any]], Sequence[Result]],
     now: int,
     until: int,
 ) -> list[Result]:
@@ -128,8 +129,8 @@ def keep(connection: Connection, claims: Sequence[Claim | None], posts: Sequence
     except exc.IntegrityError:
         wary.until = time.monotonic() + WARY
         raise
-    for user_id, *_ in keys:
-        make_room(connection, user_id)
+    for user_id, new in Counter(key[0] for key in keys).items():
+        make_room(connection, user_id, new)
 
 
 def literal(key: Kept) -> str:

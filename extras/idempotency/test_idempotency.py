@@ -413,6 +413,17 @@ def test_an_account_keeps_its_newest_10000_keys_and_has_at_most_11000(url: str, 
         replayed(send(other, bystander, first))
 
 
+def test_what_other_processes_kept_meanwhile_counts_for_the_bound(
+    url: str, server: Server, ada: dict[str, str]
+) -> None:
+    written(send(server, ada, new_key()))
+    mine = keys_in(url)[-1]
+    add_keys(url, [mine] * 10_498)
+    for _ in range(600):
+        written(send(server, ada, new_key()))
+    assert sum(row["user_id"] == mine["user_id"] for row in keys_in(url)) <= 11_000
+
+
 def test_what_has_expired_is_cleared_in_the_background() -> None:
     with new_database() as url:
         with serve(url, EXTRAS=BOTH[0]) as server:
