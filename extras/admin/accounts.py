@@ -130,7 +130,7 @@ def delete(email: Email, yes: Yes = False, as_json: AsJson = False) -> None:
     """Delete an account with all that it holds, in steps. If it breaks off, run it again."""
     user = find_account(email)
     (row,) = describe([user])
-    confirm(f"Delete {email} with its {row['posts']:,} posts, for good?", yes)
+    confirm(f"Delete {email} with all posts ({row['posts']:,}), for good?", yes)
     end_sessions_of(user.id)
     pace = service.Pace()
     with bar("posts", row["posts"]) as progress:

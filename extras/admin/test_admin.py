@@ -377,7 +377,7 @@ def test_an_import_keeps_texts_times_and_order_and_is_exact_when_repeated(servic
         ]
         assert [post["text"] for post in posts[5:]] == ["of my own"]
     file = json.dumps(export)
-    assert "1 posts imported, 4 were there" in service.run("import", "-", typed=file)  # the one that was doubled
+    assert "posts imported: 1, there already: 4" in service.run("import", "-", typed=file)  # the one that was doubled
     assert service.json("check")["ok"]
 
 
@@ -430,7 +430,7 @@ def test_a_quota_holds_for_an_import_and_is_right_after_it(service: Service) -> 
     service.add(pair, "first")
     file = service.run("export", email)
     two = file.replace('"posts":[', '"posts":[' + json.dumps(json.loads(file)["posts"][0] | {"text": "second"}) + ",")
-    assert "no more than 1 are allowed" in service.run("import", "-", typed=two, code=1, LIMITS_POSTS="1")
+    assert "The limit of posts is 1" in service.run("import", "-", typed=two, code=1, LIMITS_POSTS="1")
     service.run("import", "-", typed=two)
     totals = "SELECT posts, bytes FROM limits_usage WHERE user_id = :id"
     assert service.execute(totals, id=service.id_of(email)) == [(2, 11)]

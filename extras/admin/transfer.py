@@ -232,7 +232,7 @@ def import_file(
                 fail("The file names no account: say --as EMAIL.")
             user = find_account(account or address(email))
             written = import_posts(user.id, count, spool)
-    line = f"{user.email}: {written:,} posts imported, {count - written:,} were there."
+    line = f"{user.email}: posts imported: {written:,}, there already: {count - written:,}."
     say(line, {"email": user.email, "imported": written, "there": count - written}, as_json)
 
 

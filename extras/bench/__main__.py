@@ -8,6 +8,10 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from sqlalchemy.exc import OperationalError
+
+from models import reason
+
 from . import __doc__ as manual
 from . import report, trials, wrk
 
@@ -54,7 +58,10 @@ def main(arguments: list[str]) -> None:
     wrk.need()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # thousands of connections
-    about = machine(options.database_url)
+    try:
+        about = machine(options.database_url)
+    except OperationalError as error:
+        sys.exit(f"--database-url cannot be used: {reason(error)}")
     results: dict[str, object] = {"machine": about}
     if not options.json:
         print(about)

@@ -35,7 +35,7 @@ in w seconds are allowed, r remain for the next t seconds.
 Quotas of each account, none without a number: `LIMITS_POSTS`, and `LIMITS_BYTES` of the texts in UTF-8. A post too many
 is 403, exactly, also if many are sent at once and whichever worker takes them:
 
-    {"detail":"You have 100 posts, and no more than 100 are allowed."}
+    {"detail":"The limit of posts is 100, and you have 100: delete some."}
 
 `LIMITS_STORE` is where it counts: `redis://` or `rediss://` for all workers and machines together, else the memory of
 each worker, so that four workers allow up to four times as many. A request asks Redis twice. The store holds hashes of

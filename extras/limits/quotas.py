@@ -39,9 +39,9 @@ def check_quota(posts: int | None, size: int | None) -> Callable[[Connection, in
     def check(connection: Connection, user_id: int, more: int, new: int) -> None:
         count, used = held(connection, user_id)
         if more > 0 and posts is not None and count + more > posts:
-            raise HTTPException(403, f"You have {count} posts, and no more than {posts} are allowed.")
+            raise HTTPException(403, f"The limit of posts is {posts}, and you have {count}: delete some.")
         if new > 0 and size is not None and used + new > size:
-            raise HTTPException(403, f"You have {used} bytes, this is {new} more, and no more than {size} are allowed.")
+            raise HTTPException(403, f"The limit of bytes is {size}, you have {used}, and this is {new} more.")
         values = {"posts": count + more, "bytes": used + new}
         if not connection.execute(KEEP.values(values), {"owner_id": user_id}).rowcount:
             connection.execute(insert(Usage).values(values | {"user_id": user_id}))

@@ -308,8 +308,8 @@ def test_who_uses_up_the_requests_does_not_keep_the_owner_from_ending_the_sessio
 def test_quotas_are_exact_when_many_posts_come_at_once(url: str, workers: int) -> None:
     with serve(url, "--workers", str(workers), EXTRAS="limits", LIMITS_POSTS="10", LIMITS_BYTES="1000") as server:
         for size, allowed, detail in (
-            (1, 10, "You have 10 posts, and no more than 10 are allowed."),
-            (300, 3, "You have 900 bytes, this is 300 more, and no more than 1000 are allowed."),
+            (1, 10, "The limit of posts is 10, and you have 10: delete some."),
+            (300, 3, "The limit of bytes is 1000, you have 900, and this is 300 more."),
         ):
             headers = server.account() | {"Connection": "close"}
             together = threading.Barrier(24)
@@ -372,7 +372,7 @@ def test_a_quota_asks_the_total_and_counts_no_posts() -> None:
         with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
             connection.execute(sa.text("UPDATE limits_usage SET posts = 10"))
         refused = server.post("/addPost", json={"text": "hi"}, headers=headers)
-        assert refused.json() == {"detail": "You have 10 posts, and no more than 10 are allowed."}
+        assert refused.json() == {"detail": "The limit of posts is 10, and you have 10: delete some."}
 
 
 def test_posts_from_when_there_were_no_quotas_count() -> None:

@@ -469,7 +469,7 @@ def test_a_refused_log_in_is_no_longer_spoken_of_when_either_field_changes(
         (503, "The database broke off while it saved this.", "Check whether it is there before you send it again."),
         (502, None, "The server cannot be reached. Try again in 15 minutes."),
         (500, "Something went wrong. It was logged.", "Something went wrong. It was logged."),
-        (403, "You have 3 posts, and no more than 3 are allowed.", "You have as many posts as you may."),
+        (403, "The limit of posts is 3, and you have 3: delete some.", "You have as many posts as you may."),
     ],
 )
 def test_each_other_refusal_is_said_once_in_words_and_the_text_stays(
