@@ -27,6 +27,7 @@ APART = 60  # seconds that posts are inserted one by one, once one of them was r
 # Of MySQL's errors, those that end a transaction: also that its lock table is full, and that there is no savepoint any
 # more, as after a deadlock in it.
 FATAL = models.CONFLICTS | models.READ_ONLY | {1206, 1305}
+TOO_SLOW = 1969  # MariaDB's, for a statement that has reached its limit
 
 apart = SimpleNamespace(until=0.0)
 
@@ -125,15 +126,15 @@ INSERT = f"INSERT INTO posts (user_id, size, status, created_at, updated_at, tex
 
 def insert_posts(connection: Connection, until: float, writes: list[Write]) -> Sequence[Result]:
     """What `core.write_post` does but for the version: by one statement where it tells all ids, or by one for each."""
-    rows, left = [row_of(write) for write in writes], until - time.monotonic()
-    if left > 0.01 and can_go_together(rows):
+    rows = [row_of(write) for write in writes]
+    if can_go_together(rows):
         try:
-            return insert_together(connection, left, rows)
+            return insert_together(connection, until, rows)
         except DRIVER.Error as error:
             if is_fatal(connection, error):
                 raise  # the others' posts are gone with this one
             apart.until = time.monotonic() + APART
-    return one_by_one(until, partial(insert_post, connection, connection.connection.cursor()), rows)
+    return one_by_one(until, partial(insert_post, connection, connection.connection.cursor(), until), rows)
 
 
 def row_of(write: Write) -> Row:
@@ -146,26 +147,35 @@ def one_by_one(until: float, write: Callable[[T], Result], items: list[T]) -> li
 
 
 def can_go_together(rows: list[Row]) -> bool:
-    """On MariaDB, which tells all their ids, and whose statements can be limited in time."""
-    fit = not models.SQLITE and models.engine.dialect.insert_returning and sum(size for _, size, *_ in rows) <= TOGETHER
+    """On MariaDB, which tells all their ids."""
+    fit = is_mariadb() and sum(size for _, size, *_ in rows) <= TOGETHER
     return fit and len(rows) > 1 and time.monotonic() > apart.until
 
 
-def insert_together(connection: Connection, seconds: float, rows: list[Row]) -> Sequence[int]:
+def is_mariadb() -> bool:
+    return not models.SQLITE and bool(models.engine.dialect.insert_returning)
+
+
+def limit(sql: str, until: float) -> str:
+    """On MariaDB a statement that is broken off then."""
+    seconds = max(until - time.monotonic(), 0.01)
+    return f"SET STATEMENT max_statement_time = {seconds:.3f} FOR {sql}" if is_mariadb() else sql
+
+
+def insert_together(connection: Connection, until: float, rows: list[Row]) -> Sequence[int]:
     """All or none, as one may be refused or too slow. The ids go up in the order of the rows."""
-    sql = INSERT + f", {ROW}" * (len(rows) - 1)
-    limited = f"SET STATEMENT max_statement_time = {seconds:.3f} FOR {sql} RETURNING id"
-    return sorted(post_id for (post_id,) in execute(connection, limited, [*chain.from_iterable(rows)]))
+    sql = limit(INSERT + f", {ROW}" * (len(rows) - 1) + " RETURNING id", until)
+    return sorted(post_id for (post_id,) in execute(connection, sql, [*chain.from_iterable(rows)]))
 
 
-def insert_post(connection: Connection, cursor: Any, row: Row) -> Result:
+def insert_post(connection: Connection, cursor: Any, until: float, row: Row) -> Result:
     try:
-        models.engine.dialect.do_execute(cursor, INSERT, row)
+        models.engine.dialect.do_execute(cursor, limit(INSERT, until), row)
         return int(cursor.lastrowid)
     except DRIVER.Error as error:
         if is_fatal(connection, error):
             raise  # the others' posts are gone with this one
-        if isinstance(error, DRIVER.IntegrityError):
+        if isinstance(error, DRIVER.IntegrityError) or error.args[:1] == (TOO_SLOW,):
             return ALONE  # its account is gone, for instance
         return models.Unavailable(models.reason(error))
 
@@ -181,13 +191,16 @@ def is_fatal(connection: Connection, error: Any) -> bool:
 
 def ask_and_write(connection: Connection, write: Write) -> Result:
     """In a savepoint, as a check may write before it refuses."""
+    savepoint = connection.begin_nested()
     try:
-        with connection.begin_nested():
-            return core.write_post(connection, write.user_id, write.post)
+        post_id = core.write_post(connection, write.user_id, write.post)
     except Exception as error:
         if is_fatal(connection, getattr(error, "orig", error)):
             raise  # the others' posts are gone with this one
+        savepoint.rollback()
         return error
+    savepoint.commit()  # if this or the rollback fails, nobody knows what is there: all is rolled back
+    return post_id
 
 
 # On MySQL in a thread of its own, or accounts that are locked could have all of the core's.

@@ -259,6 +259,46 @@ def test_once_mysql_has_rolled_back_no_post_of_the_transaction_counts_as_written
     assert commit.commit([commit.Write(account.id, post, "") for post in posts]) == [commit.ALONE] * 2
 
 
+@pytest.mark.parametrize("statement", ["release_savepoint", "rollback_savepoint"])
+def test_a_savepoint_that_cannot_be_ended_ends_the_transaction(
+    core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    commit = importlib.import_module("extras.fast.commit")
+
+    def refuse_long(connection: Any, user_id: int, posts: int, size: int) -> None:
+        if size > 2:
+            raise ValueError
+
+    def fail(*_: object) -> None:
+        raise sa.exc.OperationalError("", {}, commit.DRIVER.OperationalError(1317, "Query execution was interrupted"))
+
+    monkeypatch.setattr(core.models.hooks, "on_post", [refuse_long])
+    account = core.auth.find_account(core.auth.digest(ada["Authorization"].removeprefix("Bearer ")))
+    posts = [core.schemas.PostInput(text=text) for text in ("hi", "refused", "ho")]
+    sa.event.listen(core.models.engine, statement, fail)
+    try:
+        results = commit.commit([commit.Write(account.id, post, "") for post in posts])
+    finally:
+        sa.event.remove(core.models.engine, statement, fail)
+    assert results == [commit.ALONE] * 3
+
+
+def test_on_mariadb_a_post_that_is_inserted_by_itself_has_no_more_time_than_together_with_others(
+    core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if core.models.SQLITE or not core.models.engine.dialect.insert_returning:
+        pytest.skip("of MariaDB alone")
+    commit = importlib.import_module("extras.fast.commit")
+    monkeypatch.setattr(commit.apart, "until", float("inf"))
+    account = core.auth.find_account(core.auth.digest(ada["Authorization"].removeprefix("Bearer ")))
+    posts = [core.schemas.PostInput(text=text) for text in ("hi", "slow")]
+    url = core.models.engine.url.render_as_string(hide_password=False)
+    with before_each_insert(url, "IF NEW.text = 'slow' THEN DO SLEEP(1.5); END IF;"):
+        post_id, slow = commit.commit([commit.Write(account.id, post, "") for post in posts])
+    assert isinstance(post_id, int)
+    assert slow is commit.ALONE
+
+
 def test_on_mysql_a_transaction_locks_its_accounts_and_no_other(
     fast: TestClient, core: ModuleType, ada: dict[str, str]
 ) -> None:
