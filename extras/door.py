@@ -7,6 +7,7 @@ is a folder `extras/NAME/` with a function `setup(app)`; a name with a dot is an
 import importlib
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +23,7 @@ from models import hooks, stop
 
 def names_of_extras(default: str) -> list[str]:
     setting = os.environ.get("EXTRAS", "+").strip()
-    return re.findall(r"[^,\s]+", f"{default},{setting[1:]}" if setting.startswith("+") else setting)
+    return re.findall(r"[^,\s+]+", f"{default},{setting[1:]}" if setting.startswith("+") else setting)
 
 
 def routes_of(app: FastAPI) -> Counter[str]:
@@ -52,6 +53,8 @@ def find_setup(name: str) -> Callable[[FastAPI], None]:
 
 def load(app: FastAPI, default: str) -> None:
     """Call each extra's `setup(app)`; whatever is wrong ends the start with one line."""
+    if "app" not in sys.modules:  # as after `python app.py`
+        stop("Run: uvicorn app:app")
     names = names_of_extras(default)
     owners = dict.fromkeys(routes_of(app), "the core")
     for name in names:

@@ -97,16 +97,26 @@ OPERATIONS = """
 
 
 @pytest.mark.usefixtures("packages")
-def test_with_all_extras_on_each_operation_has_a_name_of_its_own_in_openapi() -> None:
+def test_with_all_extras_on_each_operation_has_a_name_of_its_own_and_can_be_tried_in_swagger() -> None:
     with new_database() as url, serve(url, wait=True, EXTRAS=",".join(MODULES), **NEEDED) as server:
         paths = server.get("/openapi.json").json()["paths"]
-    names = [operation["operationId"] for path in paths.values() for operation in path.values()]
-    assert sorted(names) == OPERATIONS.split()
+    operations = [operation for path in paths.values() for operation in path.values()]
+    assert sorted(operation["operationId"] for operation in operations) == OPERATIONS.split()
+    needed = [each for operation in operations for each in operation.get("parameters", []) if each["required"]]
+    # Of a parameter Swagger UI fills in neither of the other two forms.
+    assert [each for each in needed if not ("examples" in each or "example" in each["schema"])] == []
 
 
 @pytest.mark.parametrize(
     ("setting", "home", "livez"),
-    [(None, 200, 404), ("+health", 200, 200), ("+", 200, 404), (" health , ", 307, 200), ("", 307, 404)],
+    [
+        (None, 200, 404),
+        ("+health", 200, 200),
+        ("+", 200, 404),
+        (" health , ", 307, 200),
+        ("+logs,+health", 200, 200),
+        ("", 307, 404),
+    ],
 )
 def test_unset_means_the_default_ones_and_a_plus_adds_to_them(
     setting: str | None, home: int, livez: int, monkeypatch: pytest.MonkeyPatch

@@ -4,6 +4,8 @@ from contextlib import suppress
 
 from extras import cluster
 
+if sys.argv[1:]:
+    sys.exit("python -m extras.cluster: it takes no arguments.")
 if packages := cluster.missing():
     sys.exit(f"The cluster needs Debian's packages. Run: apt-get install {packages}")
 for number in signal.SIGTERM, signal.SIGHUP:  # as Ctrl-C: else all of it would outlive the terminal

@@ -13,7 +13,7 @@ The answer's ETag is the new version, for the next If-Match. Without the header 
     GET    /getPost/{postID}      200 the post, with its version as ETag; 304, 401, 404
     DELETE /deletePost/{postID}   takes If-Match too; 412
 
-    $ curl -s -X PUT localhost:8000/editPost/7 -H "Authorization: Bearer $TOKEN" \\
+    $ curl -s -X PUT localhost:8000/editPost/7 -H "$auth" \\
         -H 'If-Match: "1795424400125"' \\
         -H 'Content-Type: application/json' -d '{"text": "Hello, world!"}'
     {"postID":7,"text":"Hello, world!","status":"published","createdAt":"2026-11-23T09:00:00.125000Z",

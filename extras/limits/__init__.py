@@ -28,7 +28,7 @@ this costs no further query.
 A refusal is 429 with `Retry-After`. Answers say how things stand (draft-ietf-httpapi-ratelimit-headers): q requests
 in w seconds are allowed, r remain for the next t seconds.
 
-    $ curl -si localhost:8000/getPosts -H "Authorization: Bearer $TOKEN" | grep -i ratelimit
+    $ curl -si localhost:8000/getPosts -H "$auth" | grep -i ratelimit
     ratelimit-policy: "requests";q=1200;w=60
     ratelimit: "requests";r=1199;t=60
 

@@ -2,7 +2,7 @@
 
     EXTRAS=+logs uvicorn app:app
 
-    $ curl -si localhost:8000/getPosts -H "Authorization: Bearer $TOKEN" -H 'X-Request-ID: order-7' | grep -i x-request
+    $ curl -si localhost:8000/getPosts -H "$auth" -H 'X-Request-ID: order-7' | grep -i x-request
     x-request-id: order-7
 
     {"time": "2026-11-23T09:00:00.125Z", "level": "info", "logger": "access",
@@ -13,8 +13,8 @@
 
 (each on one line). Every line has `time`, `level`, `logger` and `message`; all that belongs to one request has its
 `request_id`: the client's `X-Request-ID` if that is 1 to 64 letters, digits, dots, dashes and underscores, otherwise a
-new one. Each answer says it. `status` is null where the client went before there was an answer, `route` where no route
-has the path.
+new one. Each answer says it. `status` is null where the client went before there was an answer, `route` for what is
+no operation of the API: files, the page, /docs, an unknown path.
 
 No secret gets in. A request's line has its route's template instead of its path, no query, no header but the id and no
 body; an error has its types and the places in the code, without its text, as texts quote what was sent. (What is

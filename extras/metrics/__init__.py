@@ -12,7 +12,7 @@
 
 | metric | what it counts |
 |---|---|
-| `posts_requests_total{method,route,status}` | answered requests; `route` is the template, `-` where there is none |
+| `posts_requests_total{method,route,status}` | requests; `route` is the template, `-` for files and the like |
 | `posts_request_seconds{method,route}` | their time until the answer is sent, a histogram |
 | `posts_requests_in_flight` | those being answered now |
 | `posts_bodies_refused_total{route}` | bodies that were too large (413) |

@@ -8,7 +8,7 @@
     <article>
     <h2><a href="/@ada/1"><time datetime="2026-11-23T06:25:57Z">23 November 2026</time></a></h2>
     <div class="text" lang="" dir="auto">
-    <p>Hello, <em>world</em></p>
+    <p>Hello, world</p>
 
 The README beside this has a picture. Without a handle nothing of an account is public; drafts never are.
 

@@ -97,7 +97,7 @@ class PublicQuery(schemas.Input):
 )
 async def public_posts(
     request: Request,
-    handle: Annotated[str, InPath(examples=["ada"])],
+    handle: Annotated[str, InPath(openapi_examples={"Ada": {"value": "ada"}})],
     query: Annotated[PublicQuery, Query()],
     _: core.IfNoneMatch,
 ) -> Response:

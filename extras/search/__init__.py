@@ -1,6 +1,6 @@
 """`GET /findPosts`: the posts whose text contains a text, in whatever letter case and form it is written.
 
-    $ curl -sG localhost:8000/findPosts -d text=hello -H "Authorization: Bearer $TOKEN"
+    $ curl -sG localhost:8000/findPosts -d text=hello -H "$auth"
     [{"postID":1,"text":"Hello, world","status":"published","createdAt":...}]
 
 Newest first, with `status`, `limit` and `before` as in getPosts. Both sides are compared case-folded and in Unicode's
@@ -41,8 +41,15 @@ searchers = ThreadPoolExecutor(1, "searcher")
 
 
 class FindQuery(schemas.ListQuery):
-    text: Annotated[str, Field(min_length=1, max_length=200, description="what the posts contain", examples=["hello"])]
+    text: Annotated[
+        str,
+        Field(
+            min_length=1, max_length=200, description="what the posts contain", json_schema_extra={"example": "hello"}
+        ),
+    ]
 
+
+LINKED: dict[int | str, Any] = {200: {"headers": {"Link": core.STR}}}
 
 MARKS = "".join(  # which some are only once they are taken apart, such as U+0F73
     chr(each) for each in range(0x110000) if unicodedata.combining(unicodedata.normalize("NFKD", chr(each))[0])
@@ -130,7 +137,7 @@ async def in_turn(user_id: int, query: FindQuery) -> tuple[Sequence[Row[Any]], i
 router = APIRouter(route_class=core.Route)
 
 
-@router.get("/findPosts", response_model=list[schemas.Post], responses=core.answers(200, 401), tags=["Posts"])
+@router.get("/findPosts", response_model=list[schemas.Post], responses=core.answers(401) | LINKED, tags=["Posts"])
 async def find_posts(request: Request, query: Annotated[FindQuery, Query()], user: CurrentUser) -> Response:
     """Those whose text contains `text`, newest first; `Link` leads on."""
     found, before = await in_turn(user.id, query)
