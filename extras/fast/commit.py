@@ -74,7 +74,7 @@ def write_posts(connection: Connection, writes: list[Write]) -> list[Result]:
     free = unlocked(connection, {write.user_id for write in writes})
     ours = [write for write in writes if write.user_id in free]
     until = time.monotonic() + BUDGET
-    ask_each = partial(one_by_one, until, partial(ask_and_write, connection))
+    ask_each = partial(one_by_one, until, partial(ask_and_write, connection, connection.connection.cursor(), until))
     write_ours = ask_each if hooks.on_post else partial(insert_posts, connection, until)
     written = hooks.once(connection, ours, write_ours) if any(write.key for write in ours) else write_ours(ours)
     accounts = {write.user_id for write, result in zip(ours, written, strict=True) if isinstance(result, int)}
@@ -189,18 +189,20 @@ def is_fatal(connection: Connection, error: Any) -> bool:
     return code in FATAL or models.engine.dialect.is_disconnect(error, None, None)
 
 
-def ask_and_write(connection: Connection, write: Write) -> Result:
+def ask_and_write(connection: Connection, cursor: Any, until: float, write: Write) -> Result:
     """In a savepoint, as a check may write before it refuses."""
+    user_id, size, *_ = row = row_of(write)
     savepoint = connection.begin_nested()
     try:
-        post_id = core.write_post(connection, write.user_id, write.post)
+        core.raise_version(connection, user_id, 1, size)
+        result = insert_post(connection, cursor, until, row)
     except Exception as error:
         if is_fatal(connection, getattr(error, "orig", error)):
             raise  # the others' posts are gone with this one
-        savepoint.rollback()
-        return error
-    savepoint.commit()  # if this or the rollback fails, nobody knows what is there: all is rolled back
-    return post_id
+        result = error
+    # If this fails, nobody knows what is there, and all is rolled back.
+    savepoint.commit() if isinstance(result, int) else savepoint.rollback()
+    return result
 
 
 # On MySQL in a thread of its own, or accounts that are locked could have all of the core's.

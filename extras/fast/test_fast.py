@@ -283,13 +283,15 @@ def test_a_savepoint_that_cannot_be_ended_ends_the_transaction(
     assert results == [commit.ALONE] * 3
 
 
+@pytest.mark.parametrize("checks", [[], [lambda *_: None]], ids=["without a check", "with a check"])
 def test_on_mariadb_a_post_that_is_inserted_by_itself_has_no_more_time_than_together_with_others(
-    core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    core: ModuleType, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch, checks: list[Callable[..., None]]
 ) -> None:
     if core.models.SQLITE or not core.models.engine.dialect.insert_returning:
         pytest.skip("of MariaDB alone")
     commit = importlib.import_module("extras.fast.commit")
     monkeypatch.setattr(commit.apart, "until", float("inf"))
+    monkeypatch.setattr(core.models.hooks, "on_post", checks)
     account = core.auth.find_account(core.auth.digest(ada["Authorization"].removeprefix("Bearer ")))
     posts = [core.schemas.PostInput(text=text) for text in ("hi", "slow")]
     url = core.models.engine.url.render_as_string(hide_password=False)
