@@ -73,9 +73,9 @@ def commit(writes: list[Write]) -> Sequence[Result]:
 def write_posts(connection: Connection, writes: list[Write]) -> list[Result]:
     free = unlocked(connection, {write.user_id for write in writes})
     ours = [write for write in writes if write.user_id in free]
-    until = time.monotonic() + BUDGET
-    ask_each = partial(one_by_one, until, partial(ask_and_write, connection, connection.connection.cursor(), until))
-    write_ours = ask_each if hooks.on_post else partial(insert_posts, connection, until)
+    cursor, until = connection.connection.cursor(), time.monotonic() + BUDGET
+    ask_each = partial(one_by_one, until, partial(ask_and_write, connection, cursor, until))
+    write_ours = ask_each if hooks.on_post else partial(insert_posts, connection, cursor, until)
     written = hooks.once(connection, ours, write_ours) if any(write.key for write in ours) else write_ours(ours)
     accounts = {write.user_id for write, result in zip(ours, written, strict=True) if isinstance(result, int)}
     if accounts and not hooks.on_post:
@@ -124,7 +124,7 @@ ROW = f"({marks(6)})"
 INSERT = f"INSERT INTO posts (user_id, size, status, created_at, updated_at, text) VALUES {ROW}"  # noqa: S608
 
 
-def insert_posts(connection: Connection, until: float, writes: list[Write]) -> Sequence[Result]:
+def insert_posts(connection: Connection, cursor: Any, until: float, writes: list[Write]) -> Sequence[Result]:
     """What `core.write_post` does but for the version: by one statement where it tells all ids, or by one for each."""
     rows = [row_of(write) for write in writes]
     if can_go_together(rows):
@@ -134,7 +134,7 @@ def insert_posts(connection: Connection, until: float, writes: list[Write]) -> S
             if is_fatal(connection, error):
                 raise  # the others' posts are gone with this one
             apart.until = time.monotonic() + APART
-    return one_by_one(until, partial(insert_post, connection, connection.connection.cursor(), until), rows)
+    return one_by_one(until, partial(insert_post, connection, cursor, until), rows)
 
 
 def row_of(write: Write) -> Row:
@@ -158,8 +158,9 @@ def is_mariadb() -> bool:
 
 def limit(sql: str, until: float) -> str:
     """On MariaDB a statement that is broken off then."""
-    seconds = max(until - time.monotonic(), 0.01)
-    return f"SET STATEMENT max_statement_time = {seconds:.3f} FOR {sql}" if is_mariadb() else sql
+    if not is_mariadb():
+        return sql
+    return f"SET STATEMENT max_statement_time = {max(until - time.monotonic(), 0.01):.3f} FOR {sql}"
 
 
 def insert_together(connection: Connection, until: float, rows: list[Row]) -> Sequence[int]:
