@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Annotated, Any
 
 from cachetools import TTLCache, cached
-from fastapi import FastAPI, Header, HTTPException, Path, Query, Request, Response, exceptions, routing
+from fastapi import FastAPI, HTTPException, Query, Request, Response, exceptions, routing
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, case, delete, exc, insert, select, update
@@ -29,16 +29,6 @@ PAGE_BYTES, PAGE_POSTS = 2**20, 10_000  # that one query brings into memory, of 
 PIECE, STALL = 2**16, 60  # bytes of a list that are sent at a time, and seconds that its client may take nothing
 TOO_LARGE = {"detail": f"The body is too large: at most {POST_BODY} bytes for a post, {OTHER_BODY} elsewhere."}
 SWITCHED = b'{"detail": "Send a body without \'Upgrade\' and CONNECT."}'
-
-
-STR, SECS = {"schema": {"type": "string"}}, {"schema": schemas.INT64, "description": "seconds"}
-SENT = {200: {"ETag": STR, "Link": STR}, 304: {"ETag": STR}, 401: {"WWW-Authenticate": STR}, 503: {"Retry-After": SECS}}
-OPEN = dict[str, Any](tags=["Account"], openapi_extra={"security": []})  # these routes ask for no token
-
-
-# What OpenAPI says of answers with these statuses, and with 503: their headers, and that refusals have `detail`.
-def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {s: {"headers": SENT.get(s, {})} | ({"model": schemas.Refusal} if s > 304 else {}) for s in (*statuses, 503)}
 
 
 # JSON on the wire is UTF-8 (RFC 8259 section 8.1); Python takes UTF-16, too.
@@ -65,10 +55,6 @@ class Route(routing.APIRoute):
 
 
 app = FastAPI(title="Posts", version="1.0.0", max_body_size=OTHER_BODY, redirect_slashes=False, servers=[{"url": "/"}])
-app.description = "Sign up or log in, then press *Authorize* and paste the `access_token`."
-app.openapi_tags = [{"name": "Account", "description": "Who you are"}, {"name": "Posts", "description": "Your posts"}]
-app.router.generate_unique_id_function = lambda route: route.name  # of which clients make the names of their functions
-app.swagger_ui_parameters = {"persistAuthorization": True}
 app.router.route_class, hooks.post = Route, schemas.Post
 
 
@@ -115,8 +101,8 @@ async def unavailable(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": getattr(error, "advice", Unavailable.advice)}, 503, {"Retry-After": "5"})
 
 
-@app.post("/signup", status_code=201, summary="Sign up", responses=answers(400, 409, 413), **OPEN)
-async def signup(credentials: schemas.Credentials, response: Response) -> schemas.AccessToken:
+@app.post("/signup", status_code=201, response_model=schemas.AccessToken, responses={409: {}}, tags=["Account"])
+async def signup(credentials: schemas.Credentials) -> Response:
     """The email counts in lower case. Answers with an access token, as /login does."""
     email, password_hash = credentials.email, await models.in_hasher(auth.hash_password, credentials.password)
     try:
@@ -124,12 +110,11 @@ async def signup(credentials: schemas.Credentials, response: Response) -> schema
     except exc.IntegrityError:
         raise HTTPException(409, "This email is taken: log in, or sign up with another.") from None
     auth.log.info("signup account=%d", user_id)
-    response.headers["Cache-Control"] = "no-store"  # RFC 6749 section 5.1
-    return schemas.AccessToken(**token)
+    return JSONResponse(token, 201, {"Cache-Control": "no-store"})  # RFC 6749 section 5.1
 
 
-@app.post("/login", summary="Get an access token", responses=answers(400, 401, 413), **OPEN)
-async def login(credentials: schemas.Credentials, response: Response) -> schemas.AccessToken:
+@app.post("/login", response_model=schemas.AccessToken, responses={401: {}}, tags=["Account"])
+async def login(credentials: schemas.Credentials) -> Response:
     """Each login gives a new token; the others stay good until they expire."""
     query = select(User.id, User.password_hash).where(User.email == credentials.email)
     user_id, old_hash = (await read(models.fetch, query) or [(0, "")])[0]
@@ -139,11 +124,10 @@ async def login(credentials: schemas.Credentials, response: Response) -> schemas
         auth.log.warning("login refused account=%s", user_id or "unknown")
         raise auth.unauthorized("The email or the password is wrong.")
     auth.log.info("login account=%d", user_id)
-    response.headers["Cache-Control"] = "no-store"
-    return schemas.AccessToken(**token)
+    return JSONResponse(token, 200, {"Cache-Control": "no-store"})
 
 
-@app.post("/addPost", status_code=201, responses=answers(400, 401, 413), tags=["Posts"], max_body_size=POST_BODY)
+@app.post("/addPost", status_code=201, tags=["Posts"], max_body_size=POST_BODY)
 async def add_post(post: schemas.PostInput, user: auth.CurrentUser) -> schemas.PostCreated:
     """The body may take 1,048,576 bytes."""
     post_id = await write(lambda tx: write_post(tx, user.id, post), user.id)
@@ -214,12 +198,8 @@ async def in_pieces(page: Page | None, user: auth.Account, status: str) -> Async
     yield b"[]" if mark == b"[" else b"]"
 
 
-ListQuery = Annotated[schemas.ListQuery, Query()]
-IfNoneMatch = Annotated[str, Header(alias="If-None-Match", default_factory=str, description="an `ETag`: 304 if new")]
-
-
-@app.get("/getPosts", response_model=list[schemas.Post], responses=answers(200, 304, 401), tags=["Posts"])
-async def get_posts(request: Request, query: ListQuery, user: auth.CurrentUser, _: IfNoneMatch) -> Response:
+@app.get("/getPosts", response_model=list[schemas.Post], responses={304: {}}, tags=["Posts"])
+async def get_posts(request: Request, query: Annotated[schemas.ListQuery, Query()], user: auth.CurrentUser) -> Response:
     """Newest first, and all of them, unless a `limit` makes it a page, whose `Link` leads to the next."""
     headers = list_headers(user)
     if {"*", headers["ETag"], f"W/{headers['ETag']}"} & tags_of(request, "If-None-Match"):
@@ -233,12 +213,8 @@ async def get_posts(request: Request, query: ListQuery, user: auth.CurrentUser, 
     return StreamingResponse(in_pieces(page, user, query.status), 200, headers, "application/json")
 
 
-# Swagger UI would begin with the largest.
-PostId = Annotated[schemas.Id, Path(openapi_examples={"the first": {"value": 1}})]
-
-
-@app.delete("/deletePost/{postID}", status_code=204, responses=answers(401, 404), tags=["Posts"])
-async def delete_post(postID: PostId, user: auth.CurrentUser) -> None:
+@app.delete("/deletePost/{postID}", status_code=204, responses={404: {}}, tags=["Posts"])
+async def delete_post(postID: schemas.Id, user: auth.CurrentUser) -> None:
     """Somebody else's post is as unknown as one that never was."""
     await write(lambda tx: remove_post(tx, user.id, postID), user.id)
     auth.log.info("deletePost account=%d post=%d", user.id, postID)

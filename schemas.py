@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -31,16 +31,13 @@ def check_digits(number: Any) -> Any:
     return number if str(number).isascii() and str(number).isdecimal() else "not a number"
 
 
-EMAIL = Field(examples=["ada@example.com"], json_schema_extra={"format": "email", "maxLength": 254})
+Email = Annotated[str, AfterValidator(normalize_email), Field(json_schema_extra={"format": "email", "maxLength": 254})]
 PASSWORD = Field(repr=False, examples=["correct horse"], json_schema_extra={"minLength": 8, "maxLength": 128})
-Email = Annotated[str, AfterValidator(normalize_email), EMAIL]
 Password = Annotated[str, PASSWORD, AfterValidator(check_length)]
 Status = Literal["published", "draft"]
 MAX_ID = 2**63 - 1
-# In OpenAPI, or generated clients have 32 bits. It says the maximum, too, which as a number JavaScript would round up.
-INT64: Any = {"type": "integer", "format": "int64"}
-Id = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(check_digits), WithJsonSchema(INT64 | {"minimum": 1})]
-Limit = Annotated[int, Field(ge=1, le=1000, json_schema_extra=INT64), BeforeValidator(check_digits)]
+Id = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(check_digits)]
+Limit = Annotated[int, Field(ge=1, le=1000), BeforeValidator(check_digits)]
 
 
 # A misspelt field is an error: `stauts` would publish a draft. All are told as one, or 98,000 would be as many errors,
@@ -58,7 +55,7 @@ class Input(BaseModel):
 
 
 class Credentials(Input):
-    email: Email
+    email: Annotated[Email, Field(examples=["ada@example.com"])]
     password: Password
 
 
@@ -81,22 +78,18 @@ class AccessToken(BaseModel):
 
     access_token: str
     token_type: Literal["bearer"]
-    expires_in: Annotated[int, Field(description="seconds", examples=[86400], json_schema_extra=INT64)]
+    expires_in: Annotated[int, Field(description="seconds", examples=[86400])]
 
 
 class PostCreated(BaseModel):
-    postID: Annotated[int, Field(examples=[1], json_schema_extra=INT64)]
+    postID: Annotated[int, Field(examples=[1])]
 
 
 class Post(BaseModel):
     model_config = ConfigDict(from_attributes=True, val_temporal_unit="milliseconds")
 
-    postID: Annotated[int, Field(validation_alias="id", examples=[1], json_schema_extra=INT64)]
+    postID: Annotated[int, Field(validation_alias="id", examples=[1])]
     text: str
     status: Status
     createdAt: Annotated[datetime, Field(validation_alias="created_at")]
     updatedAt: Annotated[datetime, Field(validation_alias="updated_at")]
-
-
-class Refusal(BaseModel):
-    detail: str

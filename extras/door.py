@@ -20,6 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models import hooks, stop
 
+from .description import describe, introduce
+
 
 def names_of_extras(default: str) -> list[str]:
     setting = os.environ.get("EXTRAS", "+").strip()
@@ -55,6 +57,7 @@ def load(app: FastAPI, default: str) -> None:
     """Call each extra's `setup(app)`; whatever is wrong ends the start with one line."""
     if "app" not in sys.modules:  # as after `python app.py`
         stop("Run: uvicorn app:app")
+    introduce(app)
     names = names_of_extras(default)
     owners = dict.fromkeys(routes_of(app), "the core")
     for name in names:
@@ -65,6 +68,7 @@ def load(app: FastAPI, default: str) -> None:
             if count > 1:
                 stop(f"EXTRAS: '{name}' adds '{route}', which {owners.get(route, name)} has. Leave one of them out.")
             owners.setdefault(route, name)
+    describe(app)
     hooks.layers.append(end_upgraded)
 
 

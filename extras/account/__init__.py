@@ -46,6 +46,7 @@ import re
 from fastapi import FastAPI
 
 import models
+from extras.description import changes
 
 from . import deletion, export, password, refresh, sessions
 from .last_use import note_use
@@ -58,6 +59,6 @@ def setup(app: FastAPI) -> None:
     ttl = int(value)
     models.hooks.on_token.append(lambda tx, user_id, token_id: refresh.give_refresh_token(tx, user_id, token_id, ttl))
     note_use()
-    refresh.document(app)
+    changes.append(refresh.document)
     for part in (refresh, sessions, password, deletion, export):
         app.include_router(part.router)

@@ -38,7 +38,7 @@ def remove_account(connection: Connection, user_id: int) -> None:
     "/deleteAccount",
     status_code=204,
     summary="Delete your account, with all that it holds",
-    responses=core.answers(400, 401, 413) | WRONG_PASSWORD,
+    responses=WRONG_PASSWORD,
 )
 async def delete_account(body: Farewell, user: CurrentUser) -> None:
     """At once, and for good."""

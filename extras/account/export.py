@@ -13,6 +13,7 @@ import auth
 import models
 import schemas
 from auth import CurrentUser
+from extras.description import STR
 from models import User, read
 
 from .sessions import SESSIONS, SessionOut, read_sessions
@@ -47,7 +48,7 @@ def read_owner(user_id: int) -> Owner | None:
     "/exportData",
     summary="Download all that is held about you",
     response_model=Export,
-    responses={200: {"headers": {"Content-Disposition": core.STR}}, **core.answers(401)},
+    responses={200: {"headers": {"Content-Disposition": STR}}},
 )
 async def export_data(user: CurrentUser) -> Response:
     """But for the password's hash and the tokens' digests."""

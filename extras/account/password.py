@@ -21,9 +21,7 @@ class NewPassword(schemas.Input):
     new_password: Annotated[schemas.Password, Field(examples=["battery staple correct"])]
 
 
-WRONG_PASSWORD: dict[int | str, dict[str, Any]] = {
-    403: {"description": "The password is wrong", "model": schemas.Refusal}
-}
+WRONG_PASSWORD: dict[int | str, dict[str, Any]] = {403: {"description": "The password is wrong"}}
 
 router = APIRouter(route_class=core.Route, tags=["Account"])
 
@@ -61,7 +59,7 @@ def replace_password(connection: Connection, user: auth.Account, old_hash: str, 
     "/changePassword",
     status_code=204,
     summary="Change your password",
-    responses=core.answers(400, 401, 413) | WRONG_PASSWORD,
+    responses=WRONG_PASSWORD,
 )
 async def change_password(body: NewPassword, user: CurrentUser) -> None:
     """Your other sessions end, this one stays."""

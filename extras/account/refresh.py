@@ -4,7 +4,7 @@ import secrets
 from contextvars import ContextVar
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, Response
 from pydantic import Field
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -14,6 +14,7 @@ import auth
 import models
 import schemas
 from auth import log
+from extras.description import Node
 from models import Token, write
 
 from .sessions import end_session
@@ -111,9 +112,7 @@ def trade(connection: Connection, shown: str) -> dict[str, Any] | str | ShownAga
         traded.reset(context)
 
 
-@router.post(
-    "/refreshToken", summary="Trade a refresh token for a new pair", responses=core.answers(400, 401, 413), **core.OPEN
-)
+@router.post("/refreshToken", summary="Trade a refresh token for a new pair", responses={401: {}}, tags=["Account"])
 async def refresh_token(body: Trade, response: Response) -> schemas.AccessToken:
     """It is good for one trade. Shown again later, it ends its session, as it may have been stolen."""
     shown = auth.digest(body.refresh_token)
@@ -130,15 +129,8 @@ async def refresh_token(body: Trade, response: Response) -> schemas.AccessToken:
     return schemas.AccessToken(**answer)
 
 
-def document(app: FastAPI) -> None:
-    """Show `refresh_token` in OpenAPI's answers of /signup, /login and /refreshToken."""
-    openapi = app.openapi
-
-    def with_refresh_token() -> dict[str, Any]:
-        schema = openapi()
-        answer = schema["components"]["schemas"]["AccessToken"]
-        answer["properties"]["refresh_token"] = {"type": "string", "title": "Refresh Token"}
-        answer["required"] = sorted({*answer["required"], "refresh_token"})
-        return schema
-
-    app.openapi = with_refresh_token  # type: ignore[method-assign]
+def document(whole: Node) -> None:
+    """`refresh_token` in OpenAPI's answers of /signup, /login and /refreshToken."""
+    answer = whole["components"]["schemas"]["AccessToken"]
+    answer["properties"]["refresh_token"] = {"type": "string", "title": "Refresh Token"}
+    answer["required"] = sorted({*answer["required"], "refresh_token"})

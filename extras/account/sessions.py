@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Response
+from fastapi import APIRouter, HTTPException, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy import Connection, Select, bindparam, delete, or_, select, update
 
@@ -21,7 +21,7 @@ from .tables import GRACE, RefreshToken, Session
 class SessionOut(BaseModel):
     model_config = ConfigDict(val_temporal_unit="milliseconds")
 
-    sessionID: Annotated[int, Field(examples=[1], json_schema_extra=schemas.INT64)]
+    sessionID: Annotated[int, Field(examples=[1])]
     createdAt: datetime
     lastUsedAt: datetime
     expiresAt: datetime
@@ -29,9 +29,6 @@ class SessionOut(BaseModel):
 
 
 SESSIONS = TypeAdapter(list[SessionOut])
-NO_SESSION: dict[int | str, dict[str, Any]] = {
-    404: {"description": "You have no such session", "model": schemas.Refusal}
-}
 
 AT_ONCE = 1000  # rows of a table that one transaction deletes
 
@@ -120,14 +117,14 @@ def read_sessions(user: auth.Account) -> list[SessionOut]:
     )
 
 
-@router.post("/logout", status_code=204, summary="End this session", responses=core.answers(401))
+@router.post("/logout", status_code=204, summary="End this session")
 async def log_out(user: CurrentUser) -> None:
     """Its access tokens and its refresh token are good no more."""
     await write(lambda tx: end_current(tx, user), user.id)
     log.info("logout account=%d", user.id)
 
 
-@router.post("/logoutAll", status_code=204, summary="End all your sessions", responses=core.answers(401))
+@router.post("/logoutAll", status_code=204, summary="End all your sessions")
 async def log_out_everywhere(user: CurrentUser) -> None:
     """This one too."""
     while await write(lambda tx: end_some(tx, user.id), user.id):
@@ -135,7 +132,7 @@ async def log_out_everywhere(user: CurrentUser) -> None:
     log.info("logoutAll account=%d", user.id)
 
 
-@router.get("/sessions", summary="List your sessions, newest first", responses=core.answers(401))
+@router.get("/sessions", summary="List your sessions, newest first")
 async def list_sessions(user: CurrentUser, response: Response) -> list[SessionOut]:
     """One for each signup or login that is still good; `current` is the one that asks."""
     response.headers["Cache-Control"] = "no-store"
@@ -143,12 +140,12 @@ async def list_sessions(user: CurrentUser, response: Response) -> list[SessionOu
 
 
 @router.delete(
-    "/sessions/{sessionID}", status_code=204, summary="End a session", responses=core.answers(401) | NO_SESSION
+    "/sessions/{sessionID}",
+    status_code=204,
+    summary="End a session",
+    responses={404: {"description": "You have no such session"}},
 )
-async def delete_session(
-    sessionID: Annotated[schemas.Id, Path(openapi_examples={"the first": {"value": 1}})],
-    user: CurrentUser,
-) -> None:
+async def delete_session(sessionID: schemas.Id, user: CurrentUser) -> None:
     """Somebody else's session is as unknown as one that never was."""
     if not await write(lambda tx: end_session(tx, user.id, sessionID), user.id):
         raise HTTPException(404, "You have no session with this id.")

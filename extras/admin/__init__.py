@@ -15,33 +15,20 @@ The tool needs nothing of this but for `lock` and `unlock`, which only do so wit
 - Take `admin` out of `EXTRAS` and locks hold no more; put it back and they do.
 """
 
-from typing import Any
-
 from fastapi import FastAPI
 
 import models
-import schemas
+from extras.description import Node, changes, refuse
 
 from .locks import refuse_locked
 
 
-def document(app: FastAPI) -> None:
-    """Show the refusal in OpenAPI, wherever a token is given to an account that is there."""
-    openapi = app.openapi
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schemas.Refusal.__name__}"}}}
-
-    def with_refusal() -> dict[str, Any]:
-        schema = openapi()
-        for path in {"/login", "/refreshToken"} & schema["paths"].keys():
-            schema["paths"][path]["post"]["responses"]["403"] = {
-                "description": "The account is locked",
-                "content": content,
-            }
-        return schema
-
-    app.openapi = with_refusal  # type: ignore[method-assign]
+def document(whole: Node) -> None:
+    """The refusal in OpenAPI, wherever a token is given to an account that is there."""
+    for path in {"/login", "/refreshToken"} & whole["paths"].keys():
+        refuse(whole["paths"][path]["post"], "403", "The account is locked")
 
 
-def setup(app: FastAPI) -> None:
+def setup(_: FastAPI) -> None:
     models.hooks.on_token.append(refuse_locked)
-    document(app)
+    changes.append(document)

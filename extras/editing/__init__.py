@@ -34,12 +34,10 @@ import app as core
 import models
 import schemas
 from auth import CurrentUser, log
+from extras.description import STR, Node, changes
 from models import Post, read, write
 
-CHANGED: dict[int | str, dict[str, Any]] = {
-    412: {"description": "The post has changed since the version of `If-Match`", "model": schemas.Refusal}
-}
-VERSIONED: dict[int | str, dict[str, Any]] = {200: {"headers": {"ETag": core.STR}}}
+CHANGED = {"description": "The post has changed since the version of `If-Match`"}
 
 
 class Edit(schemas.Input):
@@ -90,18 +88,11 @@ def remove_post(connection: Connection, user_id: int, post_id: int, tags: set[st
     connection.execute(delete(Post).where(Post.id == post_id))
 
 
-def document(app: FastAPI) -> None:
-    """Show `version` in OpenAPI's posts, those of /getPosts too."""
-    openapi = app.openapi
-
-    def with_version() -> dict[str, Any]:
-        schema = openapi()
-        post = schema["components"]["schemas"]["Post"]
-        post["properties"]["version"] = schemas.INT64 | {"title": "Version", "description": "for `If-Match`"}
-        post["required"] = sorted({*post["required"], "version"})
-        return schema
-
-    app.openapi = with_version  # type: ignore[method-assign]
+def document(whole: Node) -> None:
+    """`version` in OpenAPI's posts, those of /getPosts too."""
+    post = whole["components"]["schemas"]["Post"]
+    post["properties"]["version"] = {"type": "integer", "title": "Version", "description": "for `If-Match`"}
+    post["required"] = sorted({*post["required"], "version"})
 
 
 VERSION = '`"VERSION"`: only if the post still has it'
@@ -125,23 +116,18 @@ router = APIRouter(route_class=core.Route, tags=["Posts"])
     "/editPost/{postID}",
     summary="Change a post",
     response_model=schemas.Post,
-    responses=VERSIONED | core.answers(400, 401, 404, 413) | CHANGED,
+    responses={200: {"headers": {"ETag": STR}}, 404: {}, 412: CHANGED},
     max_body_size=core.POST_BODY,
 )
-async def edit_post(postID: core.PostId, edit: Edit, user: CurrentUser, request: Request, _: IfMatch) -> Response:
+async def edit_post(postID: schemas.Id, edit: Edit, user: CurrentUser, request: Request, _: IfMatch) -> Response:
     """Its text, its status or both. Somebody else's post is as unknown as one that never was."""
     post = await write(lambda tx: change_post(tx, user.id, postID, edit, tags_of(request)), user.id)
     log.info("editPost account=%d post=%d", user.id, postID)
     return answer(post)
 
 
-@router.get(
-    "/getPost/{postID}",
-    summary="Get a post",
-    response_model=schemas.Post,
-    responses=VERSIONED | core.answers(304, 401, 404),
-)
-async def get_post(postID: core.PostId, user: CurrentUser, request: Request, _: core.IfNoneMatch) -> Response:
+@router.get("/getPost/{postID}", summary="Get a post", response_model=schemas.Post, responses={304: {}, 404: {}})
+async def get_post(postID: schemas.Id, user: CurrentUser, request: Request) -> Response:
     """Its ETag is its version, for If-Match."""
     rows = await read(models.fetch, select(Post).where(Post.id == postID, Post.user_id == user.id))
     if not rows:
@@ -153,13 +139,8 @@ async def get_post(postID: core.PostId, user: CurrentUser, request: Request, _: 
     return response
 
 
-@router.delete(
-    "/deletePost/{postID}",
-    status_code=204,
-    summary="Delete a post",
-    responses=core.answers(401, 404) | CHANGED,
-)
-async def delete_post(postID: core.PostId, user: CurrentUser, request: Request, _: IfMatch) -> None:
+@router.delete("/deletePost/{postID}", status_code=204, summary="Delete a post", responses={404: {}, 412: CHANGED})
+async def delete_post(postID: schemas.Id, user: CurrentUser, request: Request, _: IfMatch) -> None:
     """Somebody else's post is as unknown as one that never was."""
     await write(lambda tx: remove_post(tx, user.id, postID, tags_of(request)), user.id)
     log.info("deletePost account=%d post=%d", user.id, postID)
@@ -167,6 +148,6 @@ async def delete_post(postID: core.PostId, user: CurrentUser, request: Request, 
 
 def setup(app: FastAPI) -> None:
     models.hooks.post = VersionedPost
-    document(app)
+    changes.append(document)
     app.router.routes[:] = [route for route in app.routes if getattr(route, "path", "") != "/deletePost/{postID}"]
     app.include_router(router)

@@ -43,10 +43,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 import models
-import schemas
+from extras.description import Refusal
 
 PATIENCE = 1  # seconds for the database to answer
-RETRY_AFTER = {"Retry-After": {"schema": schemas.INT64, "description": "seconds"}}
 FAULTS = {
     "database": "the database does not answer",
     "schema": "the database lacks a table or a column",
@@ -61,7 +60,7 @@ class Health(BaseModel):
     status: Literal["alive", "ready"]
 
 
-class NotReady(schemas.Refusal):
+class NotReady(Refusal):
     failed: Literal["database", "schema", "terminating"]
 
 
@@ -129,7 +128,7 @@ def setup(app: FastAPI) -> None:
     app.openapi_tags = [*(app.openapi_tags or []), {"name": "Health", "description": "For load balancers"}]
     router = APIRouter(lifespan=lifespan, tags=["Health"])
 
-    @router.get("/livez", summary="Is the process alive?", openapi_extra={"security": []})
+    @router.get("/livez", summary="Is the process alive?")
     async def livez() -> Health:
         return Health(status="alive")
 
@@ -137,8 +136,7 @@ def setup(app: FastAPI) -> None:
         "/readyz",
         summary="May it be sent requests?",
         response_model=Health,
-        responses={503: {"description": "Not ready, and why", "model": NotReady, "headers": RETRY_AFTER}},
-        openapi_extra={"security": []},
+        responses={503: {"description": "Not ready, and why", "model": NotReady}},
     )
     async def readyz() -> Health | JSONResponse:
         fault = "terminating" if terminating.is_set() else await find_fault_soon()

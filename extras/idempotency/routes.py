@@ -30,13 +30,7 @@ REPLAYED: dict[int | str, dict[str, Any]] = {
 router = APIRouter(route_class=core.Route, lifespan=lifespan)
 
 
-@router.post(
-    "/addPost",
-    status_code=201,
-    responses=core.answers(400, 401, 413) | REPLAYED,
-    tags=["Posts"],
-    max_body_size=core.POST_BODY,
-)
+@router.post("/addPost", status_code=201, responses=REPLAYED, tags=["Posts"], max_body_size=core.POST_BODY)
 async def add_post(post: schemas.PostInput, user: CurrentUser, key: ReadKey) -> schemas.PostCreated:
     """The body may take 1,048,576 bytes. With an `Idempotency-Key` it can be sent again, and is written once."""
     if not key:

@@ -113,4 +113,4 @@ def setup(app: FastAPI) -> None:
     models.hooks.on_account.append(count_account(store))
     if posts or size:
         models.hooks.on_post.append(check_quota(posts, size))
-    document(app, bool(posts or size))
+    document(quota=bool(posts or size))

@@ -86,6 +86,7 @@ from fastapi import APIRouter, FastAPI
 
 import app as core
 import models
+from extras.description import changes
 from extras.door import names_of_extras
 
 from . import addresses, clearing, export, links, passwords
@@ -98,7 +99,7 @@ def setup(app: FastAPI) -> None:
     links.LIFETIME["reset"] = read_ttl()
     if read_required():
         models.hooks.on_token.append(addresses.refuse_unconfirmed)
-        addresses.document_refusal(app)
+        changes.append(addresses.document_refusal)
     app.router.routes[:] = [route for route in app.routes if getattr(route, "path", "") != "/signup"]
     app.include_router(passwords.router)
     app.include_router(addresses.router)

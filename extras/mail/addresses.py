@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import Field
 from sqlalchemy import Connection, delete, exc, insert, select, update
 
@@ -11,6 +11,7 @@ import auth
 import models
 import schemas
 from auth import CurrentUser, log
+from extras.description import Node, refuse
 from models import User, read, write
 
 from .letters import language_of
@@ -22,9 +23,6 @@ from .tables import Unverified
 
 TAKEN = "This email is taken."
 UNCONFIRMED = "Confirm your address first, with the link that was mailed to it. /resendVerification sends another."
-WRONG_PASSWORD: dict[int | str, dict[str, Any]] = {
-    403: {"description": "The password is wrong", "model": schemas.Refusal}
-}
 
 
 class Confirmation(schemas.Input):
@@ -52,7 +50,7 @@ def put_verification(connection: Connection, email: str, language: str) -> None:
     put_link(connection, user, "verify", email, language)
 
 
-@router.post("/signup", status_code=201, summary="Sign up", responses=core.answers(400, 409, 413), **core.OPEN)
+@router.post("/signup", status_code=201, summary="Sign up", responses={409: {}}, tags=["Account"])
 async def signup(credentials: schemas.Credentials, response: Response, request: Request) -> schemas.AccessToken:
     """The email counts in lower case, and gets a mail. Answers with an access token, as /login does."""
     email, password_hash = credentials.email, await models.in_hasher(auth.hash_password, credentials.password)
@@ -71,8 +69,7 @@ async def signup(credentials: schemas.Credentials, response: Response, request: 
     "/resendVerification",
     status_code=202,
     summary="Ask for another link to confirm your address",
-    responses=core.answers(400, 413),
-    **core.OPEN,
+    tags=["Account"],
 )
 async def resend_verification(body: Address, request: Request) -> Accepted:
     """The answer is the same if there is no such account, or its address is confirmed."""
@@ -99,8 +96,8 @@ def confirm(connection: Connection, token: str) -> int | None:
     "/verifyEmail",
     status_code=204,
     summary="Confirm an address, with a link's token",
-    responses=core.answers(400, 401, 409, 413),
-    **core.OPEN,
+    responses={401: {}, 409: {}},
+    tags=["Account"],
 )
 async def verify_email(body: Confirmation) -> None:
     """That of the account, or the one that /changeEmail asked for, which replaces it now."""
@@ -129,7 +126,7 @@ def put_change(connection: Connection, user_id: int, old_hash: str, new_email: s
     "/changeEmail",
     status_code=202,
     summary="Change your address",
-    responses=core.answers(400, 401, 409, 413) | WRONG_PASSWORD,
+    responses={403: {"description": "The password is wrong"}, 409: {}},
     tags=["Account"],
 )
 async def change_email(body: Move, user: CurrentUser, request: Request) -> Accepted:
@@ -152,16 +149,7 @@ def refuse_unconfirmed(connection: Connection, user_id: int, token_id: int) -> d
     return {}
 
 
-def document_refusal(app: FastAPI) -> None:
-    """Show the 403 of /login and /refreshToken in OpenAPI."""
-    openapi = app.openapi
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
-
-    def with_refusal() -> dict[str, Any]:
-        schema = openapi()
-        for path in {"/login", "/refreshToken"} & schema["paths"].keys():
-            refusal = {"description": "The address is not confirmed yet", "content": content}
-            schema["paths"][path]["post"]["responses"]["403"] = refusal
-        return schema
-
-    app.openapi = with_refusal  # type: ignore[method-assign]
+def document_refusal(whole: Node) -> None:
+    """The 403 of /login and /refreshToken in OpenAPI."""
+    for path in {"/login", "/refreshToken"} & whole["paths"].keys():
+        refuse(whole["paths"][path]["post"], "403", "The address is not confirmed yet")

@@ -31,7 +31,7 @@ LinkToken = Annotated[
 
 
 class Address(schemas.Input):
-    email: schemas.Email
+    email: Annotated[schemas.Email, Field(examples=["ada@example.com"])]
 
 
 class Reset(schemas.Input):
@@ -63,8 +63,7 @@ def put_reset(connection: Connection, email: str, language: str) -> None:
     "/forgotPassword",
     status_code=202,
     summary="Ask for a link to choose a new password",
-    responses=core.answers(400, 413),
-    **core.OPEN,
+    tags=["Account"],
 )
 async def forgot_password(body: Address, request: Request) -> Accepted:
     """It comes by mail, in the language of `Accept-Language`. The answer is the same if there is no such account."""
@@ -107,8 +106,8 @@ def replace_password(connection: Connection, token: str, new_hash: str, language
     "/resetPassword",
     status_code=204,
     summary="Choose a new password, with a link's token",
-    responses=core.answers(400, 401, 413),
-    **core.OPEN,
+    responses={401: {}},
+    tags=["Account"],
 )
 async def reset_password(body: Reset, request: Request) -> None:
     """All sessions and tokens of the account end, and a mail says so."""

@@ -77,7 +77,6 @@ class Profile(BaseModel):
 
 
 router = APIRouter(route_class=core.Route, tags=["Account"])
-TAKEN: dict[int | str, dict[str, Any]] = {409: {"description": "The handle is taken", "model": schemas.Refusal}}
 
 
 def find_profile(connection: Connection, user_id: int) -> Profile:
@@ -122,13 +121,13 @@ def change_profile(connection: Connection, user_id: int, change: ProfileInput) -
     return find_profile(connection, user_id)
 
 
-@router.get("/profile", summary="Your handle and name", responses=core.answers(401))
+@router.get("/profile", summary="Your handle and name")
 async def get_profile(user: CurrentUser) -> Profile:
     """Without a handle nothing of yours is public."""
     return await read(read_profile, user.id)
 
 
-@router.put("/profile", summary="Change your handle or name", responses=core.answers(400, 401, 413) | TAKEN)
+@router.put("/profile", summary="Change your handle or name", responses={409: {"description": "The handle is taken"}})
 async def put_profile(change: ProfileInput, user: CurrentUser) -> Profile:
     """With a handle your published posts are public at `/@handle`; `null` takes them offline at once."""
     try:

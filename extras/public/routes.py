@@ -90,16 +90,14 @@ class PublicQuery(schemas.Input):
 @router.get(
     "/publicPosts/{handle}",
     response_model=list[schemas.Post],
-    responses=core.answers(200, 304, 404),
+    responses={304: {}, 404: {}},
     summary="Get somebody's published posts",
     tags=["Posts"],
-    openapi_extra={"security": []},
 )
 async def public_posts(
     request: Request,
     handle: Annotated[str, InPath(openapi_examples={"Ada": {"value": "ada"}})],
     query: Annotated[PublicQuery, Query()],
-    _: core.IfNoneMatch,
 ) -> Response:
     """A page of them, newest first; `Link` leads to the next. It needs no token."""
     owner: Owner | None = await read(find_owner, handle.lower())
