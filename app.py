@@ -110,7 +110,8 @@ async def signup(credentials: schemas.Credentials) -> Response:
     except exc.IntegrityError:
         raise HTTPException(409, "This email is taken: log in, or sign up with another.") from None
     auth.log.info("signup account=%d", user_id)
-    return JSONResponse(token, 201, {"Cache-Control": "no-store"})  # RFC 6749 section 5.1
+    # RFC 6749 section 5.1
+    return JSONResponse(schemas.AccessToken(**token).model_dump(mode="json"), 201, {"Cache-Control": "no-store"})
 
 
 @app.post("/login", response_model=schemas.AccessToken, responses={401: {}}, tags=["Account"])
@@ -124,7 +125,7 @@ async def login(credentials: schemas.Credentials) -> Response:
         auth.log.warning("login refused account=%s", user_id or "unknown")
         raise auth.unauthorized("The email or the password is wrong.")
     auth.log.info("login account=%d", user_id)
-    return JSONResponse(token, 200, {"Cache-Control": "no-store"})
+    return JSONResponse(schemas.AccessToken(**token).model_dump(mode="json"), 200, {"Cache-Control": "no-store"})
 
 
 @app.post("/addPost", status_code=201, tags=["Posts"], max_body_size=POST_BODY)

@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -310,6 +311,15 @@ def test_eight_sign_ups_with_one_email_at_once_make_one_account(server: Server) 
     with ThreadPoolExecutor(8) as pool:
         sign_ups = [pool.submit(server.post, "/signup", json={"email": email, "password": PASSWORD}) for _ in range(8)]
     assert Counter(each.result().status_code for each in sign_ups) == {201: 1, 409: 7}
+
+
+def test_what_an_extra_adds_to_the_answer_may_be_of_any_type_that_json_has_a_form_for(
+    client: TestClient, core: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.hooks, "on_token", [lambda *_: {"since": datetime(2026, 1, 1, tzinfo=UTC)}])
+    credentials = {"email": new_email(), "password": PASSWORD}
+    answers = [client.post(path, json=credentials) for path in ("/signup", "/login")]
+    assert [answer.json()["since"] for answer in answers] == ["2026-01-01T00:00:00Z"] * 2
 
 
 # POST /login

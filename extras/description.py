@@ -5,21 +5,23 @@ token with 401, and so on. An extra says what is its own alone: `responses={404:
 """
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from copy import deepcopy
 from http.client import responses as phrases
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 Node = dict[str, Any]  # an object of the description
 
 INTRODUCTION = "Sign up or log in, then press *Authorize* and paste the `access_token`."
 TAGS = [{"name": "Account", "description": "Who you are"}, {"name": "Posts", "description": "Your posts"}]
-SUMMARIES = {"/signup": "Sign up", "/login": "Get an access token"}
+SUMMARIES = {"signup": "Sign up", "login": "Get an access token"}
 STR: Node = {"schema": {"type": "string"}}
 SECONDS: Node = {"schema": {"type": "integer"}, "description": "seconds"}
+SENT = {"401": {"WWW-Authenticate": STR}, "429": {"Retry-After": SECONDS}, "503": {"Retry-After": SECONDS}}
+TOKEN: Node = {"HTTPBearer": []}
 IF_NONE_MATCH: Node = {"name": "If-None-Match", "in": "header", "required": False, **STR}
 IF_NONE_MATCH["description"] = "an `ETag`: 304 if new"
 
@@ -31,16 +33,17 @@ class Refusal(BaseModel):
 
 
 def refuse(operation: Node, status: str, words: str = "") -> None:
-    """Say that the operation may be refused so; what it says of it already stays."""
+    """Say that the operation may be refused so, besides what it says of it already."""
     answer = operation["responses"].setdefault(status, {"description": words or phrases.get(int(status), "")})
+    if words not in answer["description"]:
+        answer["description"] += f" / {words}"
     answer.setdefault("content", {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}})
-    sent = {"401": {"WWW-Authenticate": STR}, "429": {"Retry-After": SECONDS}, "503": {"Retry-After": SECONDS}}
-    add_headers(operation, status, sent.get(status, {}))
+    add_headers(answer, SENT.get(status, {}))
 
 
-def add_headers(operation: Node, status: str, headers: Node) -> None:
-    answer = operation["responses"][status]
-    answer["headers"] = answer.get("headers", {}) | headers
+def add_headers(answer: Node, headers: Node) -> None:
+    if headers:
+        answer["headers"] = deepcopy(headers) | answer.get("headers", {})
 
 
 def refusals(operation: Node) -> Iterator[str]:
@@ -48,73 +51,81 @@ def refusals(operation: Node) -> Iterator[str]:
     yield from (each for each in operation["responses"] if each.isdecimal() and each >= "400" and each != "422")
     if "requestBody" in operation:
         yield from ("400", "413")
-    if operation["security"]:
+    if TOKEN in operation["security"]:
         yield "401"
-    if operation["security"] or "422" in operation["responses"]:  # these ask the database
+    if TOKEN in operation["security"] or "422" in operation["responses"]:  # these ask the database
         yield "503"
 
 
 def apply_rules(operation: Node) -> None:
+    answers, parameters = operation["responses"], operation.get("parameters", [])
+    names = {parameter.get("name") for parameter in parameters}
     operation.setdefault("security", [])
     for status in {*refusals(operation)}:
         refuse(operation, status)
-    parameters = operation.setdefault("parameters", [])
-    if "304" in operation["responses"]:
-        parameters.append(IF_NONE_MATCH)
-        add_headers(operation, "200", {"ETag": STR})
-        add_headers(operation, "304", {"ETag": STR})
+    for status, answer in answers.items():
+        if "304" in answers and status < "400":
+            add_headers(answer, {"ETag": STR})
+        if {"limit", "before"} <= names and status < "300":
+            add_headers(answer, {"Link": STR})
+    if "304" in answers and "If-None-Match" not in names:
+        operation["parameters"] = [*parameters, deepcopy(IF_NONE_MATCH)]
     for parameter in parameters:
-        if parameter["name"] == "limit":
-            add_headers(operation, "200", {"Link": STR})
-        if parameter["in"] == "path" and parameter["schema"].get("type") == "integer":
+        if parameter.get("in") == "path" and parameter.get("schema", {}).get("minimum") == 1:
             parameter.setdefault("examples", {"the first": {"value": 1}})  # Swagger UI would begin with the largest
-    for answer in operation["responses"].values():
-        for media in answer.get("content", {}).values():
-            media.get("schema", {}).pop("title", None)  # which FastAPI makes of a longer operationId
-    operation["responses"] = dict(sorted(operation["responses"].items()))
+    operation["responses"] = dict(sorted(answers.items()))
 
 
-def walk(node: Any) -> Iterator[Node]:
-    """Each object of a JSON document."""
+def schemas_in(node: Any) -> Iterator[Node]:
+    """Each object of a JSON document, but for the examples."""
     if isinstance(node, dict):
         yield node
-    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
-        yield from walk(each)
+        node = [each for name, each in node.items() if name not in {"example", "examples"}]
+    for each in node if isinstance(node, list) else ():
+        yield from schemas_in(each)
 
 
-def widen_integers(description: Node) -> None:
-    """Generated clients would have 32 bits; and a maximum beyond 2**53 JavaScript would round up."""
-    for node in walk(description):
-        if node.get("type") == "integer":
-            node["format"] = "int64"
-            if node.get("maximum", 0) > 2**53:
-                del node["maximum"]
+def mend_schema(schema: Node) -> None:
+    """Generated clients would have 32 bits; a maximum beyond 2**53 JavaScript would round up."""
+    if schema.get("type") == "integer":
+        schema.setdefault("format", "int64")
+        if schema.get("maximum", 0) > 2**53:
+            del schema["maximum"]
+    if schema.get("type") == "array" and str(schema.get("title")).startswith("Response "):
+        del schema["title"]  # which FastAPI makes of the operation's name, but of a longer one
 
 
-def complete(app: FastAPI, description: Node) -> Node:
-    """The description of the app, with all this."""
-    paths, components = description["paths"], description["components"]
-    for route in iter_route_contexts(app.routes):
-        path = route.path_format or ""
-        for method in {each.lower() for each in route.methods or ()} & paths.get(path, {}).keys():
-            operation = paths[path][method]
-            operation["operationId"] = route.operation_id or route.name  # clients name their functions so
-            operation["summary"] = SUMMARIES.get(path, operation["summary"])
+def complete(description: Node) -> None:
+    for operations in description["paths"].values():
+        for operation in operations.values():
             apply_rules(operation)
-    components["schemas"]["Refusal"] = Refusal.model_json_schema()
+    description.setdefault("components", {}).setdefault("schemas", {})["Refusal"] = Refusal.model_json_schema()
     for change in changes:
         change(description)
-    widen_integers(description)
-    return description
+    for schema in schemas_in(description):
+        mend_schema(schema)
 
 
 def introduce(app: FastAPI) -> None:
     """Before the extras, which may add to this."""
     app.description, app.openapi_tags = INTRODUCTION, TAGS
     app.swagger_ui_parameters = {"persistAuthorization": True}
+    name = app.router.generate_unique_id_function = lambda route: route.name  # so clients call their functions
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            route.unique_id, route.summary = name(route), SUMMARIES.get(route.name, route.summary)
 
 
 def describe(app: FastAPI) -> None:
     """After the extras: `app.openapi()` gives the description with all that stands here."""
-    generate = app.openapi
-    app.openapi = cache(lambda: complete(app, generate()))  # type: ignore[method-assign]
+    generate, completed = app.openapi, Node()
+
+    def openapi() -> Node:
+        nonlocal completed
+        description = generate()
+        if description is not completed:  # it is made anew after a route was added
+            complete(description)
+            completed = description
+        return description
+
+    app.openapi = openapi  # type: ignore[method-assign]
