@@ -4,12 +4,13 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -605,6 +606,8 @@ def test_check_finds_a_damaged_file(service: Service, target: str) -> None:
     service.fill(email, ["x" * 10_000] * 200)
     service.run("copy", service.url, target)
     file = Path(target.removeprefix("sqlite:///"))
+    with closing(sqlite3.connect(file)) as last:  # which writes what is in the WAL into the file
+        last.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     whole = file.read_bytes()
     kept = len(whole) // 8192 * 4096  # the first half of its pages, in which its schema is
     file.write_bytes(whole[:kept] + b"\xff" * (len(whole) - kept))

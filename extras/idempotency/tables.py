@@ -9,7 +9,11 @@ from models import Time, User
 
 class Key(models.Base):
     __tablename__ = "idempotency_keys"
-    __table_args__ = (sa.UniqueConstraint("user_id", "digest"), *models.Base.__table_args__)
+    # Nobody is told an id, so one whose row is gone may come again: SQLite is quicker so. The newest is the highest.
+    __table_args__ = (
+        sa.UniqueConstraint("user_id", "digest"),
+        {**models.Base.__table_args__[0], "sqlite_autoincrement": False},
+    )
 
     user_id: Mapped[int] = mapped_column(sa.ForeignKey(User.id, ondelete="CASCADE"))
     digest: Mapped[bytes] = mapped_column(sa.BINARY(32))  # SHA-256 of account and key; the key itself is nowhere
