@@ -1377,6 +1377,12 @@ def test_openapi_tells_the_headers_of_answers(openapi: Any) -> None:
 
 
 @with_extras_folder
+def test_openapi_tells_of_a_wrong_field_what_is_sent_and_no_more(client: TestClient, openapi: Any) -> None:
+    (wrong,) = client.post("/login", json={"email": "ada@example.com"}).json()["detail"]
+    assert wrong.keys() == openapi["components"]["schemas"]["ValidationError"]["properties"].keys()
+
+
+@with_extras_folder
 def test_openapi_has_413_where_there_is_a_body_and_no_security_where_no_token_is_asked_for(openapi: Any) -> None:
     for operation in operations(openapi).values():
         assert ("413" in operation["responses"]) == ("requestBody" in operation)

@@ -99,7 +99,10 @@ def complete(description: Node) -> None:
     for operations in description["paths"].values():
         for operation in operations.values():
             apply_rules(operation)
-    description.setdefault("components", {}).setdefault("schemas", {})["Refusal"] = Refusal.model_json_schema()
+    schemas = description.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Refusal"] = Refusal.model_json_schema()
+    for never_sent in ("input", "ctx"):
+        schemas.get("ValidationError", {}).get("properties", {}).pop(never_sent, None)
     for change in changes:
         change(description)
     for schema in schemas_in(description):
