@@ -22,8 +22,13 @@ STR: Node = {"schema": {"type": "string"}}
 SECONDS: Node = {"schema": {"type": "integer"}, "description": "seconds"}
 SENT = {"401": {"WWW-Authenticate": STR}, "429": {"Retry-After": SECONDS}, "503": {"Retry-After": SECONDS}}
 TOKEN: Node = {"HTTPBearer": []}
-IF_NONE_MATCH: Node = {"name": "If-None-Match", "in": "header", "required": False, **STR}
-IF_NONE_MATCH["description"] = "an `ETag`: 304 if new"
+IF_NONE_MATCH: Node = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "an `ETag`: 304 if new",
+    **STR,
+}
 
 changes: list[Callable[[Node], None]] = []  # that extras make in the whole description, once the rules are applied
 
@@ -92,7 +97,7 @@ def mend_schema(schema: Node) -> None:
         if schema.get("maximum", 0) > 2**53:
             del schema["maximum"]
     if schema.get("type") == "array" and str(schema.get("title")).startswith("Response "):
-        del schema["title"]  # which FastAPI makes of the operation's name, but of a longer one
+        del schema["title"]  # FastAPI's, of a longer name than the operation has
 
 
 def complete(description: Node) -> None:

@@ -74,7 +74,7 @@ def test_a_route_that_is_added_later_is_described_too(app: FastAPI) -> None:
     assert "503" in app.openapi()["paths"]["/late"]["get"]["responses"]
 
 
-def test_two_refusals_with_one_status_are_both_told(app: FastAPI) -> None:
+def test_two_refusals_with_one_status_are_both_told() -> None:
     operation: description.Node = {"responses": {}}
     for words in ("Locked", "Unconfirmed", "Locked"):
         description.refuse(operation, "403", words)

@@ -15,7 +15,7 @@ def document(quota: bool) -> None:
             for operation in operations.values():
                 if quota and path in {"/addPost", "/editPost/{postID}"}:
                     refuse(operation, "403", "Your quota is used up")
-                if path in BY_ADDRESS or is_public(path) or operation.get("security"):
+                if path in BY_ADDRESS or is_public(path) or operation["security"]:
                     refuse(operation, "429", "Too many: try again after `Retry-After` seconds")
                     for answer in operation["responses"].values():
                         add_headers(answer, RATES)

@@ -34,7 +34,7 @@ class Move(schemas.Input):
     new_email: Annotated[schemas.Email, Field(examples=["ada@example.org"])]
 
 
-router = APIRouter(route_class=core.Route)
+router = APIRouter(route_class=core.Route, tags=["Account"])
 
 
 def open_account(connection: Connection, email: str, password_hash: str, language: str) -> tuple[int, dict[str, Any]]:
@@ -50,7 +50,7 @@ def put_verification(connection: Connection, email: str, language: str) -> None:
     put_link(connection, user, "verify", email, language)
 
 
-@router.post("/signup", status_code=201, summary="Sign up", responses={409: {}}, tags=["Account"])
+@router.post("/signup", status_code=201, summary="Sign up", responses={409: {}})
 async def signup(credentials: schemas.Credentials, response: Response, request: Request) -> schemas.AccessToken:
     """The email counts in lower case, and gets a mail. Answers with an access token, as /login does."""
     email, password_hash = credentials.email, await models.in_hasher(auth.hash_password, credentials.password)
@@ -65,12 +65,7 @@ async def signup(credentials: schemas.Credentials, response: Response, request: 
     return schemas.AccessToken(**token)
 
 
-@router.post(
-    "/resendVerification",
-    status_code=202,
-    summary="Ask for another link to confirm your address",
-    tags=["Account"],
-)
+@router.post("/resendVerification", status_code=202, summary="Ask for another link to confirm your address")
 async def resend_verification(body: Address, request: Request) -> Accepted:
     """The answer is the same if there is no such account, or its address is confirmed."""
     language = language_of(request)
@@ -93,11 +88,7 @@ def confirm(connection: Connection, token: str) -> int | None:
 
 
 @router.post(
-    "/verifyEmail",
-    status_code=204,
-    summary="Confirm an address, with a link's token",
-    responses={401: {}, 409: {}},
-    tags=["Account"],
+    "/verifyEmail", status_code=204, summary="Confirm an address, with a link's token", responses={401: {}, 409: {}}
 )
 async def verify_email(body: Confirmation) -> None:
     """That of the account, or the one that /changeEmail asked for, which replaces it now."""
@@ -127,7 +118,6 @@ def put_change(connection: Connection, user_id: int, old_hash: str, new_email: s
     status_code=202,
     summary="Change your address",
     responses={403: {"description": "The password is wrong"}, 409: {}},
-    tags=["Account"],
 )
 async def change_email(body: Move, user: CurrentUser, request: Request) -> Accepted:
     """The new address gets a link, and replaces the old one once that is opened; the old one is told."""

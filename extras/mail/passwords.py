@@ -43,7 +43,7 @@ class Accepted(BaseModel):
     detail: str
 
 
-router = APIRouter(route_class=core.Route)
+router = APIRouter(route_class=core.Route, tags=["Account"])
 
 
 async def put_unseen(work: Callable[[Connection], None], email: str) -> None:
@@ -59,12 +59,7 @@ def put_reset(connection: Connection, email: str, language: str) -> None:
     put_link(connection, connection.execute(query).one_or_none(), "reset", email, language)
 
 
-@router.post(
-    "/forgotPassword",
-    status_code=202,
-    summary="Ask for a link to choose a new password",
-    tags=["Account"],
-)
+@router.post("/forgotPassword", status_code=202, summary="Ask for a link to choose a new password")
 async def forgot_password(body: Address, request: Request) -> Accepted:
     """It comes by mail, in the language of `Accept-Language`. The answer is the same if there is no such account."""
     language = language_of(request)
@@ -103,11 +98,7 @@ def replace_password(connection: Connection, token: str, new_hash: str, language
 
 
 @router.post(
-    "/resetPassword",
-    status_code=204,
-    summary="Choose a new password, with a link's token",
-    responses={401: {}},
-    tags=["Account"],
+    "/resetPassword", status_code=204, summary="Choose a new password, with a link's token", responses={401: {}}
 )
 async def reset_password(body: Reset, request: Request) -> None:
     """All sessions and tokens of the account end, and a mail says so."""
