@@ -182,6 +182,7 @@ def test_four_workers_add_up_also_when_one_dies_and_start_from_nothing(url: str,
     folder = str(tmp_path / "metrics")
     for _ in range(2):  # the second time the folder has the files of the first
         with serve(url, "--workers", "4", EXTRAS="metrics", PROMETHEUS_MULTIPROC_DIR=folder) as server:
+            wait_until(lambda: server.log.count("Application startup complete") == 4)  # or one may start from nothing
             with ThreadPoolExecutor(8) as threads:
                 list(threads.map(lambda _: server.get("/getPosts", headers={"Connection": "close"}), range(100)))
             assert total(server) == 100
