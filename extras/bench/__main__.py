@@ -17,7 +17,16 @@ from . import report, trials, wrk
 
 TRIALS = {
     trial.__name__: trial
-    for trial in (trials.speed, trials.metrics, trials.miss, trials.growth, trials.large, trials.storms, trials.workers)
+    for trial in (
+        trials.speed,
+        trials.metrics,
+        trials.keys,
+        trials.miss,
+        trials.growth,
+        trials.large,
+        trials.storms,
+        trials.workers,
+    )
 }
 
 

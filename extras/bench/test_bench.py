@@ -65,12 +65,13 @@ def test_without_wrk_it_ends_with_one_clear_line(tmp_path: Path) -> None:
 @pytest.mark.skipif(not shutil.which("wrk"), reason="needs wrk")
 def test_a_short_run_gives_the_rows_of_its_trials_and_the_plot(tmp_path: Path) -> None:
     picture = tmp_path / "bench.svg"
-    done = run("--speed", "--metrics", "--miss", "--short", "--json", "--plot", str(picture), *DATABASE)
+    done = run("--speed", "--metrics", "--keys", "--miss", "--short", "--json", "--plot", str(picture), *DATABASE)
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
-    assert list(results) == ["machine", "speed", "metrics", "miss", "plot"]
+    assert list(results) == ["machine", "speed", "metrics", "keys", "miss", "plot"]
     speed = {row["route"]: row for row in results["speed"]}
     assert all(row["requests/s"] > 0 for row in speed.values())
     assert speed["getPosts"]["errors"] == speed["addPost"]["errors"] == 0
     assert all("skipped" in row or row["requests/s"] > 0 for row in results["metrics"])
+    assert all(row["requests/s"] > 0 == row["errors"] for row in results["keys"])
     ElementTree.parse(picture)

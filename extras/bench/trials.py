@@ -93,13 +93,27 @@ def metrics(server: str, short: bool) -> list[Row]:
             name: partial(load, f"{service.url}/getPosts", tokens, core=load_core) for name, service in services.items()
         }
         medians = take_turns(loads, short)
+    return compare(medians, "getPosts", "metrics", 0.9)
+
+
+def keys(server: str, short: bool) -> list[Row]:
+    core, load_core = cores()
+    with new_database(server) as engine, ExitStack() as stack:
+        tokens = seed(engine, ACCOUNTS, 10)
+        service = stack.enter_context(serve("app:app", engine, core=core, EXTRAS="fast,idempotency"))
+        send = partial(load, f"{service.url}/addPost", tokens, body=NEW_POST, core=load_core)
+        medians = take_turns({"without": send, "with": partial(send, keyed=True)}, short)
+    return compare(medians, "addPost", "a new key", 0.85)
+
+
+def compare(medians: dict[str, Load], route: str, what: str, least: float) -> list[Row]:
     base = medians["without"].per_second
     return [
         {
-            "getPosts": f"{name} metrics",
+            route: f"{name} {what}",
             "requests/s": round(each.per_second),
             "ratio": round(each.per_second / base, 2),
-            "at least": 0.9 if name == "with" else "",
+            "at least": least if name == "with" else "",
             "p99 ms": round(each.p99, 1),
             "errors": each.errors,
         }

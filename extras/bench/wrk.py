@@ -33,18 +33,26 @@ def need() -> str:
     return done.stdout.split(" [")[0]
 
 
-def command(url: str, tokens: list[str], seconds: float, connections: int, body: str, core: int | None) -> list[str]:
+def command(
+    url: str, tokens: list[str], seconds: float, connections: int, body: str, core: int | None, keyed: bool
+) -> list[str]:
     pin = ["taskset", "-c", str(core)] if core is not None and shutil.which("taskset") else []
     options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "-s", str(SCRIPT)]
-    return [*pin, "wrk", *options, url, "--", "POST" if body else "GET", body, *tokens]
+    return [*pin, "wrk", *options, url, "--", "POST" if body else "GET", body, "keyed" * keyed, *tokens]
 
 
 async def load(
-    url: str, tokens: list[str], seconds: float, connections: int = 16, body: str = "", core: int | None = None
+    url: str,
+    tokens: list[str],
+    seconds: float,
+    connections: int = 16,
+    body: str = "",
+    core: int | None = None,
+    keyed: bool = False,
 ) -> Load:
-    """GET, or POST a body, again and again on all connections, with each token in turn."""
+    """GET, or POST a body, again and again on all connections, with each token in turn, and if `keyed` a new key."""
     pipe = asyncio.subprocess.PIPE
-    arguments = command(url, tokens, seconds, connections, body, core)
+    arguments = command(url, tokens, seconds, connections, body, core, keyed)
     process = await asyncio.create_subprocess_exec(*arguments, stdout=pipe, stderr=pipe)
     output, errors = await process.communicate()
     if process.returncode:
