@@ -1,7 +1,6 @@
 """Each key is good for one post, and is kept in the same transaction, where its index refuses it a second time."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from types import SimpleNamespace
@@ -14,7 +13,6 @@ import app as core
 import models
 import schemas
 
-from .bound import make_room
 from .tables import Key
 
 KEY_USED = {
@@ -129,8 +127,6 @@ def keep(connection: Connection, claims: Sequence[Claim | None], posts: Sequence
     except exc.IntegrityError:
         wary.until = time.monotonic() + WARY
         raise
-    for user_id, new in Counter(key[0] for key in keys).items():
-        make_room(connection, user_id, new)
 
 
 def literal(key: Kept) -> str:

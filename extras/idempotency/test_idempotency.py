@@ -76,12 +76,11 @@ def execute(url: str, statement: str, rows: list[dict[str, Any]] | None = None) 
         connection.execute(sa.text(statement), rows)
 
 
-def add_keys(url: str, rows: list[dict[str, Any]]) -> None:
-    names = ["user_id", "digest", "body", "post_id", "expires_at"]
-    values = ", ".join(f":{name}" for name in names)
-    fill = {"body": b"", "post_id": 1}
-    sql = f"INSERT INTO idempotency_keys ({', '.join(names)}) VALUES ({values})"
-    execute(url, sql, [{**fill, **row, "digest": uuid.uuid4().bytes * 2} for row in rows])
+def add_keys(url: str, count: int, **fields: Any) -> None:
+    fill = {"body": b"", **fields}
+    names = ["digest", *fill]
+    sql = f"INSERT INTO idempotency_keys ({', '.join(names)}) VALUES (:{', :'.join(names)})"
+    execute(url, sql, [{**fill, "digest": uuid.uuid4().bytes * 2} for _ in range(count)])
 
 
 def extra(folder: Path, source: str) -> str:
@@ -384,75 +383,108 @@ def test_a_key_is_kept_for_a_day_unless_the_setting_says_otherwise(url: str, ser
             assert abs(keys_in(url)[-1]["expires_at"] - created - 1000 * seconds) < 1000
 
 
-def test_an_account_keeps_its_newest_10000_keys_and_has_at_most_11000(url: str, servers: dict[str, Server]) -> None:
-    ada, bystander = servers[BOTH[0]].account(), servers[BOTH[0]].account()
-    first, last_to_go, first_to_stay = new_key(), new_key(), new_key()
-    written(send(servers[BOTH[0]], bystander, first))
-    written(send(servers[BOTH[0]], ada, first))
-    mine = keys_in(url)[-1]
-    add_keys(url, [mine] * 498)
-    written(send(servers[BOTH[0]], ada, last_to_go))
-    written(send(servers[BOTH[0]], ada, first_to_stay))
-    add_keys(url, [mine] * 9_998)
-
-    def count() -> int:
-        return sum(row["user_id"] == mine["user_id"] for row in keys_in(url))
-
-    assert count() == 10_499
-    with serve(url, EXTRAS=BOTH[0]) as one, serve(url, EXTRAS=BOTH[1]) as other:
-        assert replayed(send(one, ada, first)) == mine["post_id"]
-        assert count() == 10_499
-        written(send(one, ada, new_key()))
-        assert count() == 10_000
-        replayed(send(other, ada, first_to_stay))
-        for key in (first, last_to_go):
-            written(send(other, ada, key))
-        for number in range(260):
-            written(send((one, other)[number % 2], ada, new_key()))
-            assert 10_000 <= count() <= 11_000
-        replayed(send(other, bystander, first))
-
-
-def test_what_other_processes_kept_meanwhile_counts_for_the_bound(
-    url: str, server: Server, ada: dict[str, str]
-) -> None:
-    written(send(server, ada, new_key()))
-    mine = keys_in(url)[-1]
-    add_keys(url, [mine] * 10_498)
-    for _ in range(600):
-        written(send(server, ada, new_key()))
-    assert sum(row["user_id"] == mine["user_id"] for row in keys_in(url)) <= 11_000
-
-
 def test_what_has_expired_is_cleared_in_the_background() -> None:
     with new_database() as url:
         with serve(url, EXTRAS=BOTH[0]) as server:
             ada, key = server.account(), new_key()
-            send(server, ada, key)
-            mine = keys_in(url)[-1]
+            send(server, ada, new_key())
+            mine = keys_in(url)[0]
             execute(url, "DELETE FROM idempotency_keys")
-            add_keys(url, [{**mine, "expires_at": 1}] * 450)
+            add_keys(url, 1, user_id=mine["user_id"], post_id=1, expires_at=2**50)
+            add_keys(url, 450, user_id=mine["user_id"], post_id=1, expires_at=1)
             post_id = written(send(server, ada, key))
         with serve(url, EXTRAS=BOTH[0]) as server:
-            wait_until(lambda: len(keys_in(url)) == 1)
+            wait_until(lambda: len(keys_in(url)) == 2)
             assert replayed(send(server, ada, key)) == post_id
 
 
-def test_a_step_clears_200(core: ModuleType) -> None:
+def test_an_account_keeps_its_newest_10000_keys_and_older_ones_go_in_the_background() -> None:
+    first, last_to_go, first_to_stay = new_key(), new_key(), new_key()
+    with new_database() as url:
+        with serve(url, EXTRAS=BOTH[0]) as server:
+            ada, bystander = server.account(), server.account()
+            mine = [written(send(server, ada, key)) for key in (first, last_to_go, first_to_stay)]
+            newest = keys_in(url)[-1]
+            add_keys(url, 9_999, **{name: newest[name] for name in ("user_id", "post_id", "expires_at")})
+            others = written(send(server, bystander, first))
+        with serve(url, EXTRAS=BOTH[1]) as server:
+            wait_until(lambda: len(keys_in(url)) == 10_001)
+            assert replayed(send(server, bystander, first)) == others
+            assert replayed(send(server, ada, first_to_stay)) == mine[2]
+            assert written(send(server, ada, last_to_go)) not in mine
+            assert written(send(server, ada, first)) not in mine
+
+
+@pytest.fixture
+def clearing(core: ModuleType) -> Iterator[ModuleType]:
+    """The module that clears, with an empty table and one account."""
     clearing = importlib.import_module("extras.idempotency.clearing")
-    Key = clearing.Key
-    Key.__table__.create(core.models.engine, checkfirst=True)
-    new = sa.insert(core.User).values(email=new_email(), password_hash="", created_at=1)
+    clearing.Key.__table__.create(core.models.engine, checkfirst=True)
+    new = sa.insert(core.User).values(id=2_500, email=new_email(), password_hash="", created_at=1)
     with core.models.engine.begin() as connection:
-        fill = {"user_id": connection.execute(new).lastrowid, "body": b"", "post_id": 1}
-        rows = [{**fill, "digest": uuid.uuid4().bytes * 2, "expires_at": 1 if n < 450 else 2**60} for n in range(900)]
-        connection.execute(sa.insert(Key), rows)
-    left = []
-    more = True
-    while more:
-        more = core.models.transact(clearing.clear_some, time.monotonic() + 5)
-        left.append(core.models.fetch(sa.select(sa.func.count()).select_from(Key))[0][0])
-    assert left == [700, 500, 450]
+        connection.execute(new)
+    yield clearing
+    with core.models.engine.begin() as connection:
+        connection.execute(sa.delete(core.User).where(core.User.id == 2_500))
+
+
+def ids_in(clearing: ModuleType) -> list[int]:
+    return [row.id for row in clearing.models.fetch(sa.select(clearing.Key.id).order_by(clearing.Key.id))]
+
+
+def insert_keys(clearing: ModuleType, ids: range, **fields: int) -> None:
+    fill = {"user_id": 2_500, "body": b"", "expires_at": 2**50, **fields}
+    rows = [{"post_id": number, **fill, "id": number, "digest": uuid.uuid4().bytes * 2} for number in ids]
+    with clearing.models.engine.begin() as connection:
+        connection.execute(sa.insert(clearing.Key), rows)
+
+
+def transact(clearing: ModuleType, clear_some: Callable[[sa.Connection], Any]) -> Any:
+    return clearing.models.transact(clear_some, time.monotonic() + 5)
+
+
+def test_a_step_clears_at_most_200_that_have_expired(clearing: ModuleType) -> None:
+    insert_keys(clearing, range(1, 2))
+    insert_keys(clearing, range(2, 301), expires_at=1)
+    insert_keys(clearing, range(301, 402))
+    assert transact(clearing, clearing.clear_expired)
+    assert len(ids_in(clearing)) == 202
+    assert not transact(clearing, clearing.clear_expired)
+    assert ids_in(clearing) == [1, *range(301, 402)]
+
+
+def test_the_oldest_of_too_many_are_found_at_most_10000_at_a_time_and_cleared(clearing: ModuleType) -> None:
+    insert_keys(clearing, range(1, 20_301))
+    assert clearing.find_crowded() == [2_500]
+    for first, last in ((1, 10_000), (10_001, 10_300)):
+        surplus = clearing.find_surplus(2_500)
+        assert [key.id for key in surplus] == [*range(first, last + 1)]
+        transact(clearing, partial(clearing.clear_surplus, surplus))
+    assert ids_in(clearing) == [*range(10_301, 20_301)]
+    assert clearing.find_surplus(2_500) == clearing.find_crowded() == []
+
+
+def test_processes_that_clear_at_once_take_none_of_the_newest(clearing: ModuleType, monkeypatch: Any) -> None:
+    insert_keys(clearing, range(1, 10_401))
+    fetch = clearing.models.fetch
+
+    def fetch_before_another_clears(statement: Any) -> Any:
+        rows = fetch(statement)
+        transact(clearing, lambda tx: tx.execute(sa.delete(clearing.Key).where(clearing.Key.id <= 200)))
+        return rows
+
+    monkeypatch.setattr(clearing.models, "fetch", fetch_before_another_clears)
+    transact(clearing, partial(clearing.clear_surplus, clearing.find_surplus(2_500)))
+    assert ids_in(clearing) == [*range(401, 10_401)]
+
+
+def test_a_newer_key_that_has_the_id_of_a_cleared_one_stays(clearing: ModuleType) -> None:
+    insert_keys(clearing, range(1, 10_003))
+    surplus = clearing.find_surplus(2_500)
+    transact(clearing, lambda connection: connection.execute(sa.delete(clearing.Key)))
+    insert_keys(clearing, range(1, 3), post_id=20_000)
+    transact(clearing, partial(clearing.clear_surplus, surplus))
+    assert ids_in(clearing) == [1, 2]
 
 
 # What is held, and what is told
