@@ -103,7 +103,7 @@ def keys(server: str, short: bool) -> list[Row]:
         service = stack.enter_context(serve("app:app", engine, core=core, EXTRAS="fast,idempotency"))
         send = partial(load, f"{service.url}/addPost", tokens, body=NEW_POST, core=load_core)
         medians = take_turns({"without": send, "with": partial(send, keyed=True)}, short)
-    return compare(medians, "addPost", "a new key", 0.85)
+    return compare(medians, "addPost", "a key", 0.85)
 
 
 def compare(medians: dict[str, Load], route: str, what: str, least: float) -> list[Row]:

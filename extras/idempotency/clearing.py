@@ -46,7 +46,7 @@ async def step(clear_some: Callable[[Connection], R]) -> R:
 
 
 def clear_expired(connection: Connection) -> bool:
-    """Whether there may be more. The oldest first, so that it takes no index."""
+    """Whether there may be many more; to wait for the last would never end. The oldest first: that takes no index."""
     oldest = connection.execute(select(Key.id, Key.expires_at).order_by(Key.id).limit(STEP)).all()
     expired = [key.id for key in oldest if key.expires_at <= models.now()]
     if expired:
@@ -75,8 +75,8 @@ def find_surplus(user_id: int) -> Sequence[Any]:
 
 def clear_surplus(keys: Sequence[Any], connection: Connection) -> None:
     """But for a newer key that has the id of one that is gone, as its post is newer."""
-    theirs = Key.id.in_([key.id for key in keys]), Key.post_id <= max(key.post_id for key in keys)
-    connection.execute(delete(Key).where(*theirs))
+    newest_post = max(key.post_id for key in keys)
+    connection.execute(delete(Key).where(Key.id.in_([key.id for key in keys]), Key.post_id <= newest_post))
 
 
 lifespan = in_background(clear, EVERY)
