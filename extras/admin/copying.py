@@ -40,12 +40,24 @@ def read_source(source: Engine) -> list[sa.Table]:
         fail(f"The source has tables that nobody here knows: {', '.join(unknown)}. Set EXTRAS as the service has it.")
     if models.User.__tablename__ not in there:
         fail("The source has no accounts' table: it is no database of the service.")
-    return [table for table in models.Base.metadata.sorted_tables if table.name in there]
+    tables = [table for table in models.Base.metadata.sorted_tables if table.name in there]
+    check_columns(source, tables, "source")
+    return tables
+
+
+def check_columns(engine: Engine, tables: Sequence[sa.Table], which: str) -> None:
+    """End if one of these tables is there with other columns."""
+    there = sa.inspect(engine).get_multi_columns(filter_names=[table.name for table in tables])
+    names = {f"{table}.{column['name']}" for (_, table), columns in there.items() for column in columns}
+    needed = {str(column) for table in tables for column in table.columns if (None, table.name) in there}
+    if wrong := sorted(names ^ needed):
+        fail(f"The {which}'s tables are of another program or version ({', '.join(wrong)}): see EXTRAS=+migrations.")
 
 
 def prepare(target: Engine, tables: list[sa.Table], source: str) -> None:
     """Make the tables, and the mark; ends if there is anything in the target that this copy has not brought."""
     there = names_in(target)
+    check_columns(target, tables, "target")
     with target.begin() as connection:
         if MARK.name in there:
             if connection.scalar(select(MARK.c.source)) not in {source, None}:

@@ -701,6 +701,17 @@ def test_a_copy_leaves_no_table_behind(service: Service, target: str) -> None:
     )
 
 
+def test_nothing_is_copied_from_or_to_tables_of_another_shape(service: Service, tmp_path: Path) -> None:
+    odd, other = f"sqlite:///{tmp_path}/odd.db", f"sqlite:///{tmp_path}/other.db"
+    service.run("copy", service.url, odd)
+    with sqlite3.connect(tmp_path / "odd.db") as connection:
+        connection.executescript("ALTER TABLE users DROP COLUMN created_at; ALTER TABLE posts ADD COLUMN note TEXT")
+    shape = "tables are of another program or version (posts.note, users.created_at): see EXTRAS=+migrations"
+    assert f"The source's {shape}" in service.run("copy", odd, other, code=1)
+    assert f"The target's {shape}" in service.run("copy", service.url, odd, code=1)
+    assert not Path(tmp_path / "other.db").exists()
+
+
 def test_a_package_that_is_missing_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "ijson.py").write_text("raise ModuleNotFoundError(name='ijson')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "EXTRAS": "", "DATABASE_URL": ""}

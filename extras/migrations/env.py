@@ -83,6 +83,11 @@ def is_ours(_: object, name: str | None, kind: str, reflected: bool, model: obje
     return not (kind == "table" and reflected and model is None)
 
 
+def is_other_type(_: object, __: object, ___: object, there: object, model: object) -> bool | None:
+    """For `--autogenerate`: False for SQLite's BINARY, which is read as NUMERIC; else Alembic is to say."""
+    return False if isinstance(there, sa.NUMERIC) and isinstance(model, sa.BINARY) else None
+
+
 def run() -> None:
     if context.is_offline_mode():
         models.stop("--sql cannot be had: the revisions look at the database before they act.")
@@ -92,6 +97,7 @@ def run() -> None:
             target_metadata=models.Base.metadata,
             render_as_batch=True,
             include_object=is_ours,
+            compare_type=is_other_type,
             on_version_apply=context.config.attributes.get("on_version_apply"),
         )
         migration = context.get_context()
