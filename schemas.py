@@ -33,7 +33,8 @@ def check_digits(number: Any) -> Any:
 
 Email = Annotated[str, AfterValidator(normalize_email), Field(json_schema_extra={"format": "email", "maxLength": 254})]
 PASSWORD = Field(repr=False, examples=["correct horse"], json_schema_extra={"minLength": 8, "maxLength": 128})
-Password = Annotated[str, PASSWORD, AfterValidator(check_length)]
+# Pydantic refuses a lone surrogate, which cannot be encoded, only where there is a bound, if but this.
+Password = Annotated[str, Field(min_length=0), PASSWORD, AfterValidator(check_length)]
 Status = Literal["published", "draft"]
 MAX_ID = 2**63 - 1
 Id = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(check_digits)]

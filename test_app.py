@@ -300,6 +300,13 @@ def test_signup_refuses_a_password_of_a_wrong_length_or_kind(client: TestClient,
     assert fields_of(client.post("/signup", json={"email": new_email(), "password": password})) == {"password"}
 
 
+@pytest.mark.parametrize("route", ["/signup", "/login"])
+def test_a_lone_surrogate_in_a_password_is_a_422(client: TestClient, route: str) -> None:
+    credentials = json.dumps({"email": new_email(), "password": "correct \ud800 horse"})
+    answer = client.post(route, content=credentials, headers={"Content-Type": "application/json"})
+    assert fields_of(answer) == {"password"}
+
+
 def test_a_422_names_each_field_and_repeats_nothing_that_was_sent(client: TestClient) -> None:
     answer = client.post("/signup", json={"email": "no-email-7", "password": "hunter2", "is_admin": True})
     assert fields_of(answer) == {"email", "password", "unknown field"}

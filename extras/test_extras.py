@@ -1,16 +1,18 @@
 """What holds for every extra: a manual, a row in the README, tests of its own, and peace with the others."""
 
 import ast
+import json
 import os
 import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from test_app import new_database, serve
+from test_app import new_database, serve, sign_up
 
 EXTRAS = Path(__file__).parent
 MODULES = {
@@ -105,6 +107,44 @@ def test_with_all_extras_on_each_operation_has_a_name_of_its_own_and_can_be_trie
     needed = [each for operation in operations for each in operation.get("parameters", []) if each["required"]]
     # Of a parameter Swagger UI fills in neither of the other two forms.
     assert [each for each in needed if not ("examples" in each or "example" in each["schema"])] == []
+
+
+ODD = [
+    "correct \ud800 horse",
+    "\udfff",
+    "\0",
+    "",
+    "x" * 16_000,
+    "correct horse\u202e",
+    2**63,
+    -(2**63),
+    1e308,
+    [],
+    {},
+    None,
+]
+
+
+@pytest.mark.usefixtures("packages")
+def test_whatever_a_field_holds_no_route_of_any_extra_answers_with_a_500() -> None:
+    with new_database() as url, serve(url, wait=True, EXTRAS=",".join(MODULES), **NEEDED) as server:
+        ada, whole = sign_up(server), server.get("/openapi.json").json()
+        schemas = whole["components"]["schemas"]
+        for path, operations in whole["paths"].items():
+            for method, operation in operations.items():
+                if "requestBody" not in operation:
+                    continue
+                name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+                fields = {field: each.get("examples", ["x"])[0] for field, each in schemas[name]["properties"].items()}
+                for field, value in product(fields, ODD):
+                    answer = server.request(
+                        method,
+                        path.replace("{postID}", "1"),
+                        content=json.dumps(fields | {field: value}),
+                        headers={**ada, "Content-Type": "application/json"},
+                    )
+                    assert answer.status_code < 500, (path, field, value, answer.text)
+        assert "Traceback" not in server.log
 
 
 @pytest.mark.parametrize(
