@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 Node = dict[str, Any]  # an object of the description
 
-INTRODUCTION = "Sign up or log in, then press *Authorize* and paste the `access_token`."
+INTRODUCTION = """Sign up or log in, and send the `access_token` as `Authorization: Bearer TOKEN`. In Swagger UI press
+*Authorize* and paste it."""
 TAGS = [{"name": "Account", "description": "Who you are"}, {"name": "Posts", "description": "Your posts"}]
 SUMMARIES = {"signup": "Sign up", "login": "Get an access token"}
 STR: Node = {"schema": {"type": "string"}}

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from models import hooks, stop
+from models import MEMORY, engine, hooks, stop
 
 from .description import describe, introduce
 
@@ -69,6 +69,8 @@ def load(app: FastAPI, default: str) -> None:
                 stop(f"EXTRAS: '{name}' adds '{route}', which {owners.get(route, name)} has. Leave one of them out.")
             owners.setdefault(route, name)
     describe(app)
+    if not MEMORY:  # SIGTERM lets Python close nothing, and SQLite's WAL would stay beside its file
+        app.router.on_shutdown.append(engine.dispose)
     hooks.layers.append(end_upgraded)
 
 

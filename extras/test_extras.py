@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from test_app import new_database, serve, sign_up
+from test_app import SERVER, new_database, serve, sign_up
 
 EXTRAS = Path(__file__).parent
 MODULES = {
@@ -107,6 +107,16 @@ def test_with_all_extras_on_each_operation_has_a_name_of_its_own_and_can_be_trie
     needed = [each for operation in operations for each in operation.get("parameters", []) if each["required"]]
     # Of a parameter Swagger UI fills in neither of the other two forms.
     assert [each for each in needed if not ("examples" in each or "example" in each["schema"])] == []
+
+
+@pytest.mark.skipif(SERVER.startswith(("mysql", "mariadb")), reason="SQLite's")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_after_sigterm_all_is_in_the_one_file_of_sqlite(workers: str) -> None:
+    with new_database() as url:
+        file = Path(url.removeprefix("sqlite:///"))
+        with serve(url, "--workers", workers, wait=True, EXTRAS="") as server:
+            sign_up(server)
+        assert [each.name for each in file.parent.glob(f"{file.name}*")] == [file.name]
 
 
 ODD = [

@@ -26,7 +26,7 @@ UNCONFIRMED = "Confirm your address first, with the link that was mailed to it. 
 
 
 class Confirmation(schemas.Input):
-    token: LinkToken
+    token: Annotated[LinkToken, Field(examples=["what follows `#verify=` or `#change=` in the link"])]
 
 
 class Move(schemas.Input):

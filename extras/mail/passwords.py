@@ -25,9 +25,7 @@ from .tables import Unverified
 AT_ONCE = 1000  # tokens that one transaction deletes
 SECONDS = 0.25  # that an answer takes which must not tell whether there is an account: more than the work does
 
-LinkToken = Annotated[
-    str, Field(min_length=1, max_length=128, repr=False, examples=["what follows `#reset=` in the link"])
-]
+LinkToken = Annotated[str, Field(min_length=1, max_length=128, repr=False)]
 
 
 class Address(schemas.Input):
@@ -35,7 +33,7 @@ class Address(schemas.Input):
 
 
 class Reset(schemas.Input):
-    token: LinkToken
+    token: Annotated[LinkToken, Field(examples=["what follows `#reset=` in the link"])]
     new_password: Annotated[schemas.Password, Field(examples=["battery staple correct"])]
 
 

@@ -3,7 +3,8 @@
     EXTRAS=offline_docs uvicorn app:app
 
 Nothing else changes: the same pages at the same addresses, and a pasted token stays over a reload. They work behind a
-proxy's `--root-path` too, and their Content-Security-Policy forbids the browser to ask any other host.
+proxy's `--root-path` too, and their Content-Security-Policy forbids the browser to ask any other host. (ReDoc wants a
+logo from its maker's: the browser's console says that it was refused.)
 
     $ curl -s localhost:8000/docs | grep -o 'src="[^"]*"'
     src="/docs/assets/swagger-ui-5.35.0.js"
