@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -12,14 +13,15 @@ from extras.background import in_background
 
 from .tables import Key
 
-R = TypeVar("R")
-
 KEPT = 10_000  # the newest of an account
 EVERY = 60  # seconds
 STEP = 200  # keys
 PAUSE = 0.02  # seconds between two steps
+SPAN = 100_000  # ids that are looked through at a time for what has expired
 WINDOW = 300  # accounts whose keys are counted at a time
 AT_ONCE = 10_000  # keys of an account that are found at a time
+
+looked = SimpleNamespace(up_to=0)  # the id at which this process looks for more that has expired
 
 
 async def clear() -> None:
@@ -29,8 +31,10 @@ async def clear() -> None:
 
 async def clear_once() -> bool:
     """Whether there may be more. Each account has its turn, as one may write faster than its oldest keys go."""
-    while await step(clear_expired):
-        pass
+    await clear_expired(
+        0
+    )  # the oldest, and where they ended the last time, as before them may be some that last longer
+    looked.up_to = await clear_expired(looked.up_to)
     crowded = await models.read(find_crowded)
     for user_id in crowded:
         surplus = await models.read(find_surplus, user_id)
@@ -39,19 +43,32 @@ async def clear_once() -> bool:
     return bool(crowded)
 
 
-async def step(clear_some: Callable[[Connection], R]) -> R:
-    done = await models.write(clear_some, "idempotency")
+async def clear_expired(first: int) -> int:
+    """From this id on, until there are none in a span of ids; where the next begins, 0 after the last."""
+    while start := (await models.read(models.fetch, select(func.min(Key.id)).where(Key.id >= first)))[0][0]:
+        first = start + SPAN
+        expired = await models.read(find_expired, start, first - 1)
+        for each in range(0, len(expired), STEP):
+            await step(partial(clear_these, expired[each : each + STEP]))
+        if not expired:
+            return first
+    return 0
+
+
+def find_expired(first: int, last: int) -> list[int]:
+    """Without an index, so in a span of ids."""
+    mine = select(Key.id).where(Key.id.between(first, last), Key.expires_at <= models.now())
+    return [key_id for (key_id,) in models.fetch(mine)]
+
+
+def clear_these(ids: list[int], connection: Connection) -> None:
+    """But for a newer key that has the id of one that is gone."""
+    connection.execute(delete(Key).where(Key.id.in_(ids), Key.expires_at <= models.now()))
+
+
+async def step(clear_some: Callable[[Connection], None]) -> None:
+    await models.write(clear_some, "idempotency")
     await asyncio.sleep(PAUSE)
-    return done
-
-
-def clear_expired(connection: Connection) -> bool:
-    """Whether there may be many more; to wait for the last would never end. The oldest first: that takes no index."""
-    oldest = connection.execute(select(Key.id, Key.expires_at).order_by(Key.id).limit(STEP)).all()
-    expired = [key.id for key in oldest if key.expires_at <= models.now()]
-    if expired:
-        connection.execute(delete(Key).where(Key.id.in_(expired)))
-    return len(expired) > STEP // 2
 
 
 def find_crowded() -> list[int]:

@@ -443,14 +443,37 @@ def transact(clearing: ModuleType, clear_some: Callable[[sa.Connection], Any]) -
     return clearing.models.transact(clear_some, time.monotonic() + 5)
 
 
-def test_a_step_clears_at_most_200_that_have_expired(clearing: ModuleType) -> None:
+def test_what_has_expired_goes_200_at_a_time_and_what_is_behind_many_that_last_longer_the_next_time(
+    clearing: ModuleType, monkeypatch: Any
+) -> None:
+    steps, clear_these = list[int](), clearing.clear_these
+
+    def clear_and_count(ids: list[int], connection: sa.Connection) -> None:
+        steps.append(len(ids))
+        clear_these(ids, connection)
+
+    monkeypatch.setattr(clearing, "PAUSE", 0)
+    monkeypatch.setattr(clearing, "SPAN", 500)
+    monkeypatch.setattr(clearing, "clear_these", clear_and_count)
     insert_keys(clearing, range(1, 2))
-    insert_keys(clearing, range(2, 301), expires_at=1)
-    insert_keys(clearing, range(301, 402))
-    assert transact(clearing, clearing.clear_expired)
-    assert len(ids_in(clearing)) == 202
-    assert not transact(clearing, clearing.clear_expired)
-    assert ids_in(clearing) == [1, *range(301, 402)]
+    insert_keys(clearing, range(2, 302), expires_at=1)
+    insert_keys(clearing, range(302, 1402))
+    insert_keys(clearing, range(1402, 1442), expires_at=1)
+    insert_keys(clearing, range(9000, 9002))
+    asyncio.run(clearing.clear_once())
+    assert steps == [200, 100]
+    assert ids_in(clearing)[:2] == [1, 302]
+    for _ in range(3):
+        asyncio.run(clearing.clear_once())
+    assert steps == [200, 100, 40]
+    assert ids_in(clearing) == [1, *range(302, 1402), 9000, 9001]
+    assert clearing.looked.up_to == 0
+
+
+def test_a_newer_key_that_has_the_id_of_an_expired_one_stays(clearing: ModuleType) -> None:
+    insert_keys(clearing, range(1, 3))
+    transact(clearing, partial(clearing.clear_these, [1, 2]))
+    assert ids_in(clearing) == [1, 2]
 
 
 def test_the_oldest_of_too_many_are_found_at_most_10000_at_a_time_and_cleared(clearing: ModuleType) -> None:
