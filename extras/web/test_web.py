@@ -667,6 +667,78 @@ def test_a_text_that_was_changed_after_its_answer_was_lost_is_posted_only_when_t
     assert texts(page) == ["First, and more", "First"]
 
 
+def lose_all_answers(page: Page) -> None:
+    lose(page, 4)
+    write_box(page).fill("Once")
+    save(page)
+    wait_through(page, 1, 3, 9)
+    expect(page.get_by_role("alert").filter(has_text="it cannot be posted twice")).to_be_visible()
+
+
+def test_a_text_that_was_deleted_and_brought_back_is_posted_once(new_page: NewPage, sure_server: Server) -> None:
+    page = writing_page(new_page, sure_server, "undo@example.com")
+    lose_all_answers(page)
+    write_box(page).focus()
+    for key in ("Control+A", "Delete"):
+        page.keyboard.press(key)
+    assert kept(page) == []
+    page.keyboard.press("Control+Z")
+    expect(write_box(page)).to_have_value("Once")
+    save(page)
+    expect(said(page)).to_have_text("Saved.")
+    expect(page.locator(".text")).to_have_text(["Once"])
+    write_box(page).fill("Once")  # on purpose
+    save(page)
+    expect(page.locator(".text")).to_have_text(["Once", "Once"])
+
+
+def test_a_text_that_was_sent_by_the_other_button_is_posted_once(new_page: NewPage, sure_server: Server) -> None:
+    page = writing_page(new_page, sure_server, "other@example.com")
+    lose_all_answers(page)
+    save(page, "Keep as draft")
+    expect(write_box(page)).to_have_accessible_description(re.compile("This is saved already"))
+    page.clock.fast_forward(2000)
+    save(page)
+    expect(said(page)).to_have_text("Saved.")
+    expect(write_box(page)).to_have_value("")
+    expect(page.locator(".text")).to_have_text(["Once"])
+
+
+@pytest.mark.parametrize("both_wait", [True, False])
+def test_two_tabs_that_wait_for_the_network_with_one_text_post_it_once(
+    new_page: NewPage, sure_server: Server, both_wait: bool
+) -> None:
+    email = f"patient{both_wait}@example.com"
+    sure_server.account(email)
+    one = new_page(sure_server)
+    # Playwright says that each tab has the focus; in a browser it is the one in front.
+    one.context.add_init_script("document.hasFocus = () => window.isInFront ?? true")
+    one.reload()
+    log_in(one, email, keep=True)
+    expect(write_box(one)).to_be_focused()
+    write_box(one).fill("Patient")
+    two = one.context.new_page()
+    two.goto(one.url)
+    expect(write_box(two)).to_have_value("Patient")
+    two.evaluate("window.isInFront = false")
+    one.context.set_offline(True)
+    save(one)
+    expect(one.get_by_text("This is sent as soon as you are online.")).to_be_visible()
+    one.evaluate("window.isInFront = false")
+    two.evaluate("window.isInFront = true")
+    if both_wait:
+        save(two)
+        expect(two.get_by_text("This is sent as soon as you are online.")).to_be_visible()
+    one.context.set_offline(False)
+    expect(said(one)).to_have_text("Saved.")
+    if not both_wait:
+        expect(write_box(two)).to_have_value("Patient")
+        save(two)
+    expect(said(two)).to_have_text("Saved.")
+    two.reload()
+    expect(two.locator(".text")).to_have_text(["Patient"])
+
+
 def test_who_logs_out_while_the_page_waits_sends_nothing_more_and_leaves_no_text(
     new_page: NewPage, sure_server: Server
 ) -> None:

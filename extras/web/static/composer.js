@@ -55,14 +55,29 @@ export function composer(done, post = /** @type {any} */ (undefined)) {
     text.value = kept?.text ?? original;
     form.version = (kept ?? post)?.version;
     form.key = kept?.key;
+    form.sent = kept?.isSent ? kept.text : null; // the only text that was sent with this key
+    form.wasEmpty = false;
     turn();
   };
 
+  /** The key, unless another text was begun; who takes back that all was deleted has the same text again. */
+  const keyOf = () => (form.wasEmpty && text.value !== form.sent ? undefined : form.key);
+
   function keep() {
     const isNew = text.value !== original;
-    if (!isNew) form.key = undefined; // what is typed now is another text
-    const isKept = browser.set(name, isNew && { text: text.value, version: form.version, key: form.key });
+    form.wasEmpty ||= !isNew;
+    const typed = { text: text.value, version: form.version, key: keyOf(), isSent: text.value === form.sent };
+    const isKept = browser.set(name, isNew && typed);
     return isNew ? t(isKept ? "kept" : "notKept") : "";
+  }
+
+  /** Give a new post its key, the one with which another tab may have sent it. */
+  function sign() {
+    if (browser.get(name)?.text === text.value) form.restore();
+    const key = keyOf();
+    form.sent = !key || form.sent === text.value ? text.value : null;
+    form.key = key ?? crypto.getRandomValues(new Uint32Array(4)).join("-"); // without TLS there is no randomUUID
+    form.wasEmpty = false;
   }
 
   function keepAndTell() {
@@ -89,19 +104,23 @@ export function composer(done, post = /** @type {any} */ (undefined)) {
 
   onSubmit(form, async (_, { value: status }) => {
     if (!navigator.onLine) {
+      if (!post) sign();
+      keep();
       form.inform(t("waiting"));
       await new Promise((resolve) => addEventListener("online", resolve, { once: true }));
       if (!form.isConnected) return; // its account has logged out
     }
     const sent = text.value;
-    if (!post) form.key ??= crypto.getRandomValues(new Uint32Array(4)).join("-"); // without TLS there is no randomUUID
+    if (!post) sign();
     const kept = keep();
     form.inform("");
     const body = post && sent === original ? { status } : { text: sent, status };
     const saved = await (post ? change(post, body, form) : add(body, form, done)).catch((refusal) => {
       form.inform(refusal.status === 413 ? "" : kept); // that it is too long, is said already
       if (refusal.status === 412) form.version = undefined; // sent again, it replaces what is there
-      if (refusal.fields["Idempotency-Key"]) {
+      if (refusal.fields["Idempotency-Key"] && form.sent === sent) {
+        refusal.fields["Idempotency-Key"] = t("savedBefore"); // by the other button
+      } else if (refusal.fields["Idempotency-Key"]) {
         form.key = undefined; // it is another text's
         keep();
       }
