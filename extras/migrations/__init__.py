@@ -82,9 +82,12 @@ def upgrade() -> None:
     try:
         with models.engine.connect() as connection:
             revision = MigrationContext.configure(connection).get_current_revision()
+            is_ours = sa.inspect(connection).has_table(models.Post.__tablename__)
         known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
         if revision in known | {None}:
             command.upgrade(config, "head")
+        elif not is_ours:
+            models.unusable(f"its alembic_version, {revision}, is of another program. Nothing was changed.")
         else:
             log.warning("the schema is at %s, which is newer than this code", revision)
     except (DBAPIError, RuntimeError, TypeError) as error:  # as in `models.create_tables`

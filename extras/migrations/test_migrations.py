@@ -44,6 +44,9 @@ def environment(url: str, **variables: str) -> dict[str, str]:
     return {**os.environ, **mail, "EXTRAS": "", "DATABASE_URL": url, "PYTHONPATH": str(ROOT), **variables}
 
 
+UPGRADE = [sys.executable, "-m", "alembic", "-c", str(FOLDER / "alembic.ini"), "upgrade", "head"]
+
+
 def alembic(url: str, *arguments: str, ini: Path | str = FOLDER / "alembic.ini", **variables: str) -> str:
     command = [sys.executable, "-m", "alembic", "-c", str(ini), *arguments]
     run = subprocess.run(command, cwd=FOLDER, env=environment(url, **variables), capture_output=True, text=True)
@@ -298,11 +301,27 @@ def test_as_an_extra_it_leaves_a_newer_schema_alone(url: str, example: Path) -> 
     assert schema(url) == before
 
 
-def test_as_an_extra_it_ends_the_start_where_the_tables_are_another_programs(url: str) -> None:
-    query(url, "CREATE TABLE posts (id INTEGER PRIMARY KEY)")
+@pytest.mark.parametrize("table", ["users", "posts"])
+def test_another_programs_database_is_left_as_it_is(url: str, table: str) -> None:
+    query(url, f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, user_id INTEGER, status INTEGER)")
+    before = schema(url)
+    run = subprocess.run(UPGRADE, cwd=FOLDER, env=environment(url), capture_output=True, text=True)
+    assert (run.returncode, run.stderr.count("\n")) == (3, 3)  # Alembic says two lines before
     with serve(url, wait=False, EXTRAS="migrations") as server:
         assert server.process.wait(30) != 0
-        assert "its tables are of another program or version (posts.created_at, posts.size" in server.log
+        for said in (run.stderr, server.log):
+            assert f"cannot be used: its tables are of another program, without {table}.created_at, {table}." in said
+    assert schema(url) == before
+
+
+def test_a_database_that_another_program_migrates_is_left_as_it_is(url: str) -> None:
+    query(url, "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)")
+    query(url, "INSERT INTO alembic_version VALUES ('ae1027a6acf')")
+    before = schema(url)
+    with serve(url, wait=False, EXTRAS="migrations") as server:
+        assert server.process.wait(30) != 0
+        assert "its alembic_version, ae1027a6acf, is of another program. Nothing was changed." in server.log
+    assert schema(url) == before
 
 
 def test_an_extra_that_is_switched_on_has_its_tables_on_a_newer_schema_too(url: str, example: Path) -> None:
