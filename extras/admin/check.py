@@ -26,7 +26,8 @@ TOTALS_AT_ONCE = 50  # accounts whose posts are summed
 SHOWN = 20  # of each kind
 LATEST = 253_402_214_400_000  # the end of 9999: what is later or before 1970 cannot be shown
 
-LENGTH = func.length(cast(Post.text, LargeBinary))
+BYTES = cast(Post.text, LargeBinary)
+LENGTH, TEXTS = func.length(BYTES), select(Post.id, BYTES)
 
 commands = typer.Typer()
 
@@ -103,12 +104,25 @@ def let_go(connection: Connection, key: sa.ForeignKey, row_id: int) -> None:
 
 def check_accounts() -> Iterator[Finding]:
     for first, last in service.windows(table_of(User), ROWS_AT_ONCE):
-        columns = User.id, User.email, User.password_hash
+        columns = User.id, User.email, User.password_hash, User.created_at
         for row in models.fetch(select(*columns).where(User.id.between(first, last))):
             if row.email != row.email.strip().lower():
                 yield Finding("accounts whose address is not in lower case", row.id)
             if not re.fullmatch(r"scrypt(\$[0-9]+){3}(\$[A-Za-z0-9+/=]+){2}", row.password_hash):
                 yield Finding("accounts whose password hash cannot be used: see set-password", row.id)
+            if not 0 <= row.created_at <= LATEST:
+                yield Finding("accounts with a time that cannot be shown", row.id)
+
+
+def check_encoding() -> Iterator[Finding]:
+    """SQLite takes any bytes for a text."""
+    if not models.SQLITE:
+        return
+    for first, last in service.windows(table_of(Post), TEXTS_AT_ONCE):
+        with models.engine.connect() as connection:  # row by row, as all texts together may be large
+            for post_id, text in connection.execute(TEXTS.where(Post.id.between(first, last))):
+                if text.decode(errors="ignore").encode() != text:
+                    yield Finding("posts whose text is not UTF-8", post_id)
 
 
 def check_totals() -> Iterator[Finding]:
@@ -176,7 +190,7 @@ def damage() -> list[str]:
     return [line for line in lines if line != "ok"]
 
 
-CHECKS = check_schema, check_ids, check_references, check_accounts, check_posts, check_totals
+CHECKS = check_schema, check_ids, check_references, check_accounts, check_posts, check_encoding, check_totals
 
 
 def examine(repair: bool) -> list[dict[str, Any]]:

@@ -38,8 +38,8 @@ def read_source(source: Engine) -> list[sa.Table]:
         fail("The source is a copy that was not finished: finish that first.")
     if unknown := sorted(there - models.Base.metadata.tables.keys() - UNKNOWN):
         fail(f"The source has tables that nobody here knows: {', '.join(unknown)}. Set EXTRAS as the service has it.")
-    if models.User.__tablename__ not in there:
-        fail("The source has no accounts' table: it is no database of the service.")
+    if missing := sorted({model.__tablename__ for model in (models.User, models.Token, models.Post)} - there):
+        fail(f"The source lacks the tables {', '.join(missing)}: it is no database of the service.")
     tables = [table for table in models.Base.metadata.sorted_tables if table.name in there]
     check_columns(source, tables, "source")
     return tables
@@ -54,21 +54,23 @@ def check_columns(engine: Engine, tables: Sequence[sa.Table], which: str) -> Non
         fail(f"The {which}'s tables are of another program or version ({', '.join(wrong)}): see EXTRAS=+migrations.")
 
 
-def prepare(target: Engine, tables: list[sa.Table], source: str) -> None:
+def prepare(source: Engine, target: Engine, tables: list[sa.Table]) -> None:
     """Make the tables, and the mark; ends if there is anything in the target that this copy has not brought."""
-    there = names_in(target)
+    there, name = names_in(target), source.url.render_as_string()  # without the password
     check_columns(target, tables, "target")
+    if versions_in(target) not in ([], versions_in(source)):
+        fail("The target's tables were made by another version. Copy into an empty database.")
     with target.begin() as connection:
         if MARK.name in there:
-            if connection.scalar(select(MARK.c.source)) not in {source, None}:
+            if connection.scalar(select(MARK.c.source)) not in {name, None}:
                 fail("The target is an unfinished copy of another database. Empty it first.")
         else:
-            for name in sorted(there - UNKNOWN):
-                if connection.execute(select(1).select_from(sa.table(name)).limit(1)).first():
-                    fail(f"The target is not empty: there are rows in {name}. Copy into an empty database.")
+            for table in sorted(there - UNKNOWN):
+                if connection.execute(select(1).select_from(sa.table(table)).limit(1)).first():
+                    fail(f"The target is not empty: there are rows in {table}. Copy into an empty database.")
         MARK.create(connection, checkfirst=True)
         if not connection.scalar(select(MARK.c.source)):
-            connection.execute(MARK.insert().values(source=source))
+            connection.execute(MARK.insert().values(source=name))
     models.Base.metadata.create_all(target, tables)
 
 
@@ -140,15 +142,20 @@ def first_difference(source: Engine, target: Engine, table: sa.Table) -> int | N
         return other.scalar(select(table.c.id).where(table.c.id > after).limit(1))
 
 
+def versions_in(engine: Engine) -> list[str]:
+    """Alembic's, as a rule one or none."""
+    if ALEMBIC.name not in names_in(engine):
+        return []
+    with engine.connect() as connection:
+        return sorted(connection.scalars(select(ALEMBIC.c.version_num)))
+
+
 def copy_schema_version(source: Engine, target: Engine) -> None:
-    if ALEMBIC.name not in names_in(source):
-        return
-    with source.connect() as reading, target.begin() as writing:
-        versions = reading.execute(select(ALEMBIC)).mappings().all()
-        ALEMBIC.create(writing, checkfirst=True)
-        writing.execute(ALEMBIC.delete())
-        if versions:
-            writing.execute(ALEMBIC.insert(), [dict(version) for version in versions])
+    versions = versions_in(source)
+    if versions and versions != versions_in(target):
+        with target.begin() as writing:
+            ALEMBIC.create(writing, checkfirst=True)
+            writing.execute(ALEMBIC.insert(), [{"version_num": version} for version in versions])
 
 
 URL = "sqlite:///FILE or mysql://USER:PASSWORD@HOST/DATABASE"
@@ -165,7 +172,7 @@ def copy(
     if source.url == target.url or None in {source.url.database, target.url.database}:
         fail("Name two databases, neither in memory.", USAGE)
     tables = read_source(source)
-    prepare(target, tables, source.url.render_as_string())  # without the password
+    prepare(source, target, tables)
     copied = {table.name: copy_table(source, target, table) for table in tables}
     for table in tables:
         keep_ids_used(source, target, table)

@@ -701,6 +701,28 @@ def test_a_copy_leaves_no_table_behind(service: Service, target: str) -> None:
     )
 
 
+def test_check_finds_times_and_texts_that_cannot_be_shown() -> None:
+    with new_service() as service:
+        _, pair = service.sign_up()
+        post_id = service.add(pair, "x")
+        expected = {"accounts with a time that cannot be shown": [1]}
+        service.execute("UPDATE users SET created_at = 300000000000000")
+        if service.engine.dialect.name == "sqlite":
+            service.execute("UPDATE posts SET text = CAST(x'ff' AS TEXT)")
+            expected["posts whose text is not UTF-8"] = [post_id]
+        assert {each["wrong"]: each["where"] for each in service.json("check", code=1)["wrong"]} == expected
+
+
+def test_what_no_repeating_mends_is_not_to_be_repeated(service: Service, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.db"
+    junk.write_bytes(b"no database" * 500)
+    said = service.run("copy", f"sqlite:///{junk}", f"sqlite:///{tmp_path}/copy.db", code=3)
+    assert "refuses this: file is not a database." in said
+    assert "again" not in said
+    nobody = "mysql://nobody@127.0.0.1:9/nothing"
+    assert "Run it again" in service.run("copy", service.url, nobody, code=3)
+
+
 def test_nothing_is_copied_from_or_to_tables_of_another_shape(service: Service, tmp_path: Path) -> None:
     odd, other = f"sqlite:///{tmp_path}/odd.db", f"sqlite:///{tmp_path}/other.db"
     service.run("copy", service.url, odd)
@@ -710,6 +732,21 @@ def test_nothing_is_copied_from_or_to_tables_of_another_shape(service: Service, 
     assert f"The source's {shape}" in service.run("copy", odd, other, code=1)
     assert f"The target's {shape}" in service.run("copy", service.url, odd, code=1)
     assert not Path(tmp_path / "other.db").exists()
+
+
+def test_nothing_is_copied_to_tables_of_another_version(service: Service, target: str, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "copy.db") as connection:
+        connection.executescript(
+            "CREATE TABLE alembic_version (version_num VARCHAR); INSERT INTO alembic_version VALUES ('0')"
+        )
+    assert "made by another version" in service.run("copy", service.url, target, code=1)
+    with sqlite3.connect(tmp_path / "copy.db") as connection:
+        connection.execute("DELETE FROM alembic_version")
+    service.run("copy", service.url, target)
+    with sqlite3.connect(tmp_path / "copy.db") as connection:
+        connection.execute("DROP TABLE posts")
+    said = service.run("copy", target, f"sqlite:///{tmp_path}/other.db", code=1)
+    assert "The source lacks the tables posts" in said
 
 
 def test_a_package_that_is_missing_is_one_line(tmp_path: Path) -> None:
