@@ -16,7 +16,7 @@ try:
     import models
 
     from . import access, accounts, check, copying, purge, stats, transfer
-    from .output import FOUND, UNUSABLE, fail
+    from .output import FOUND, UNUSABLE, USAGE, fail
 except ModuleNotFoundError as error:
     print(f"The tool needs {error.name}. Run: pip install -r extras/requirements.txt", file=sys.stderr)
     sys.exit(3)
@@ -43,6 +43,8 @@ try:
         sys.stdout.flush()
 except HTTPException as refusal:  # the service's own, such as a quota that is used up
     fail(str(refusal.detail))
+except UnicodeEncodeError:
+    fail("What you typed is not UTF-8.", USAGE)
 except SQLAlchemyError as error:
     if service.may_pass(error):
         fail(

@@ -219,6 +219,7 @@ def test_an_account_that_is_not_there_is_exit_code_1_and_one_line(service: Servi
 
 def test_what_is_asked_wrongly_is_exit_code_2(service: Service) -> None:
     assert "not a valid email address" in service.run("show", "nobody", code=2)
+    assert "not UTF-8" in service.run("accounts", "--search", "\udcff", code=2)  # the byte 0xff
     assert "--all" in service.run("end-sessions", code=2)
     for every in ("soon", "999999d"):
         assert "30m" in service.run("purge", "--every", every, code=2)
