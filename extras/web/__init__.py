@@ -8,13 +8,13 @@
 
 So the page knows what else there is: with `editing` posts can be edited, with `search` found, with `account` there are
 a new password, the sessions, a download and the end of the account, and logging out revokes the token on the server
-too; with `idempotency` no press of a button, however often, posts a text twice. With `public` the account takes a
-handle, from when on it says "Publish", each published post links to its page, and the link can be copied; until then,
-it says that posts are private. With `mail` there are "Forgot your password?", the pages behind the links of mails,
-whose tokens leave the address at once and are kept nowhere, and another email. It speaks English and Russian, by the
-browser's languages, with a switch, whose choice a cookie keeps. There are no settings. Its files are at `/` and below
-`/web/`, a path that is the extra's own by its name; their addresses are relative, so behind `--root-path /prefix` the
-page is at `/prefix/`.
+too; with `idempotency` no press of a button, however often, posts a text twice unless the page says so before. With
+`public` the account takes a handle, from when on it says "Publish", each published post links to its page, and the link
+can be copied; until then, it says that posts are private. With `mail` there are "Forgot your password?", the pages
+behind the links of mails, whose tokens leave the address at once and are kept nowhere, and another email. It speaks
+English and Russian, by the browser's languages, with a switch, whose choice a cookie keeps. There are no settings. Its
+files are at `/` and below `/web/`, a path that is the extra's own by its name; their addresses are relative, so behind
+`--root-path /prefix` the page is at `/prefix/`.
 
 **It is painted in one round trip**: the page comes with its style, its texts and the few lines that tell whether
 somebody is logged in; the scripts come meanwhile. At 200 kB/s and 1.5 s a round trip, the log-in form is there after

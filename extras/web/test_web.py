@@ -692,16 +692,47 @@ def test_a_text_that_was_deleted_and_brought_back_is_posted_once(new_page: NewPa
     expect(page.locator(".text")).to_have_text(["Once", "Once"])
 
 
-def test_a_text_that_was_sent_by_the_other_button_is_posted_once(new_page: NewPage, sure_server: Server) -> None:
-    page = writing_page(new_page, sure_server, "other@example.com")
-    lose_all_answers(page)
-    save(page, "Keep as draft")
-    expect(write_box(page)).to_have_accessible_description(re.compile("This is saved already"))
+def test_a_text_is_sent_with_its_key_until_it_is_there_whatever_was_typed_between(
+    new_page: NewPage, sure_server: Server
+) -> None:
+    page = writing_page(new_page, sure_server, "typo@example.com")
+    answers = [False] * 4 + [True] * 4  # whether the server gets it
+
+    def lose_next(route: Any) -> None:
+        if not answers:
+            return route.continue_()
+        if answers.pop(0):
+            route.fetch()
+        return route.abort()
+
+    page.route("**/addPost", lose_next)
+    for text in ("Onec", "Once"):
+        write_box(page).fill(text)
+        page.clock.fast_forward(2000)
+        save(page)
+        wait_through(page, 1, 3, 9)
+        expect(page.get_by_role("alert").filter(has_text="it cannot be posted twice")).to_be_visible()
+    write_box(page).focus()
+    for key in ("Control+A", "Delete", "Control+Z"):
+        page.keyboard.press(key)
+    expect(write_box(page)).to_have_value("Once")
     page.clock.fast_forward(2000)
     save(page)
     expect(said(page)).to_have_text("Saved.")
-    expect(write_box(page)).to_have_value("")
     expect(page.locator(".text")).to_have_text(["Once"])
+
+
+def test_what_was_sent_by_the_other_button_is_saved_twice_only_when_that_is_said(
+    new_page: NewPage, sure_server: Server
+) -> None:
+    page = writing_page(new_page, sure_server, "other@example.com")
+    lose_all_answers(page)
+    save(page, "Keep as draft")
+    expect(write_box(page)).to_have_accessible_description(re.compile("Send again to save this, too"))
+    expect(page.locator(".text")).to_have_text(["Once"])
+    page.clock.fast_forward(2000)
+    save(page, "Keep as draft")
+    expect(page.locator(".text")).to_have_text(["Once", "Once"])
 
 
 @pytest.mark.parametrize("both_wait", [True, False])

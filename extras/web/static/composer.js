@@ -55,29 +55,21 @@ export function composer(done, post = /** @type {any} */ (undefined)) {
     text.value = kept?.text ?? original;
     form.version = (kept ?? post)?.version;
     form.key = kept?.key;
-    form.sent = kept?.isSent ? kept.text : null; // the only text that was sent with this key
-    form.wasEmpty = false;
     turn();
   };
 
-  /** The key, unless another text was begun; who takes back that all was deleted has the same text again. */
-  const keyOf = () => (form.wasEmpty && text.value !== form.sent ? undefined : form.key);
-
   function keep() {
     const isNew = text.value !== original;
-    form.wasEmpty ||= !isNew;
-    const typed = { text: text.value, version: form.version, key: keyOf(), isSent: text.value === form.sent };
-    const isKept = browser.set(name, isNew && typed);
+    const isKept = browser.set(name, isNew && { text: text.value, version: form.version, key: form.key });
     return isNew ? t(isKept ? "kept" : "notKept") : "";
   }
 
-  /** Give a new post its key, the one with which another tab may have sent it. */
+  /** Give a new post a key, or the one with which another tab has sent it. It is good until its post is there: even
+   * for another text, as what was deleted may come back, and the server tells if the first one was saved. */
   function sign() {
-    if (browser.get(name)?.text === text.value) form.restore();
-    const key = keyOf();
-    form.sent = !key || form.sent === text.value ? text.value : null;
-    form.key = key ?? crypto.getRandomValues(new Uint32Array(4)).join("-"); // without TLS there is no randomUUID
-    form.wasEmpty = false;
+    const kept = browser.get(name);
+    if (kept?.text === text.value) form.key ??= kept.key;
+    form.key ??= crypto.getRandomValues(new Uint32Array(4)).join("-"); // without TLS there is no randomUUID
   }
 
   function keepAndTell() {
@@ -108,26 +100,25 @@ export function composer(done, post = /** @type {any} */ (undefined)) {
       keep();
       form.inform(t("waiting"));
       await new Promise((resolve) => addEventListener("online", resolve, { once: true }));
-      if (!form.isConnected) return; // its account has logged out
+      if (!form.isConnected || !text.value) return; // its account has logged out, or another tab has sent it
     }
     const sent = text.value;
     if (!post) sign();
     const kept = keep();
+    const { key } = form; // which another tab may change meanwhile
     form.inform("");
     const body = post && sent === original ? { status } : { text: sent, status };
     const saved = await (post ? change(post, body, form) : add(body, form, done)).catch((refusal) => {
       form.inform(refusal.status === 413 ? "" : kept); // that it is too long, is said already
       if (refusal.status === 412) form.version = undefined; // sent again, it replaces what is there
-      if (refusal.fields["Idempotency-Key"] && form.sent === sent) {
-        refusal.fields["Idempotency-Key"] = t("savedBefore"); // by the other button
-      } else if (refusal.fields["Idempotency-Key"]) {
+      if (refusal.fields["Idempotency-Key"] && form.key === key) {
         form.key = undefined; // it is another text's
         keep();
       }
       throw refusal;
     });
     changed();
-    form.key = undefined;
+    if (form.key === key) form.key = undefined;
     form.version = saved?.version;
     if (post) original = sent;
     const isAll = text.value === sent; // nothing was typed meanwhile
