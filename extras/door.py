@@ -4,6 +4,7 @@
 is a folder `extras/NAME/` with a function `setup(app)`; a name with a dot is any importable module that has one.
 """
 
+import asyncio
 import importlib
 import os
 import re
@@ -18,7 +19,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from models import MEMORY, engine, hooks, stop
+from models import MEMORY, engine, hooks, stop, writers
 
 from .description import describe, introduce
 
@@ -69,9 +70,14 @@ def load(app: FastAPI, default: str) -> None:
                 stop(f"EXTRAS: '{name}' adds '{route}', which {owners.get(route, name)} has. Leave one of them out.")
             owners.setdefault(route, name)
     describe(app)
-    if not MEMORY:  # SIGTERM lets Python close nothing, and SQLite's WAL would stay beside its file
-        app.router.on_shutdown.append(engine.dispose)
+    if not MEMORY:
+        app.router.on_shutdown.append(close)
     hooks.layers.append(end_upgraded)
+
+
+async def close() -> None:
+    """After the write that is at work. SIGTERM lets Python close nothing: SQLite's WAL would stay beside its file."""
+    await asyncio.get_running_loop().run_in_executor(writers, engine.dispose)
 
 
 def end_upgraded(stack: ASGIApp) -> ASGIApp:

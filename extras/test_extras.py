@@ -7,12 +7,11 @@ import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from itertools import product
 from pathlib import Path
 
 import pytest
 
-from test_app import SERVER, new_database, serve, sign_up
+from test_app import SERVER, add, new_database, serve, sign_up
 
 EXTRAS = Path(__file__).parent
 MODULES = {
@@ -137,23 +136,24 @@ ODD = [
 
 @pytest.mark.usefixtures("packages")
 def test_whatever_a_field_holds_no_route_of_any_extra_answers_with_a_500() -> None:
-    with new_database() as url, serve(url, wait=True, EXTRAS=",".join(MODULES), **NEEDED) as server:
-        ada, whole = sign_up(server), server.get("/openapi.json").json()
-        schemas = whole["components"]["schemas"]
-        for path, operations in whole["paths"].items():
-            for method, operation in operations.items():
-                if "requestBody" not in operation:
-                    continue
-                name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-                fields = {field: each.get("examples", ["x"])[0] for field, each in schemas[name]["properties"].items()}
-                for field, value in product(fields, ODD):
-                    answer = server.request(
-                        method,
-                        path.replace("{postID}", "1"),
-                        content=json.dumps(fields | {field: value}),
-                        headers={**ada, "Content-Type": "application/json"},
-                    )
-                    assert answer.status_code < 500, (path, field, value, answer.text)
+    names = ",".join(MODULES.keys() - {"limits"})  # which would let few through
+    with new_database() as url, serve(url, wait=True, EXTRAS=names, **NEEDED) as server:
+        whole = server.get("/openapi.json").json()
+        operations = [(path, *each) for path, item in whole["paths"].items() for each in item.items()]
+        for path, method, operation in operations:
+            if "requestBody" not in operation:
+                continue
+            name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            schema = whole["components"]["schemas"][name]["properties"]
+            fields = {field: each.get("examples", ["draft"])[0] for field, each in schema.items()}
+            for field in fields:
+                headers, statuses = {**sign_up(server), "Content-Type": "application/json"}, set()
+                address = path.replace("{postID}", str(add(server, headers)))
+                for value in ODD:
+                    content = json.dumps(fields | {field: value})
+                    statuses.add(server.request(method, address, content=content, headers=headers).status_code)
+                assert 422 in statuses, (path, field)
+                assert max(statuses) < 500, (path, field)
         assert "Traceback" not in server.log
 
 

@@ -50,7 +50,7 @@ except SQLAlchemyError as error:
         fail(
             f"The database cannot do this now: {models.reason(error)}. Run it again: it goes on where it was.", UNUSABLE
         )
-    fail(f"The database refuses this: {models.reason(error)}. Mend that first; `check` may tell more.", UNUSABLE)
+    fail(f"The database refuses this: {models.reason(error)}. Mend that first.", UNUSABLE)
 except (OSError, sqlite3.Error) as error:  # a pipe that nobody reads, a disk that is full
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
     if isinstance(error, BrokenPipeError):

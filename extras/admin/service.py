@@ -77,15 +77,16 @@ def highest(table: sa.Table) -> int:
     return models.fetch(select(sa.func.max(table.c.id)))[0][0] or 0
 
 
+# MySQL's errors of a client without a connection; too many of them, a shutdown, time limits, Galera without its peers.
+PASSING = models.CONFLICTS | models.READ_ONLY | {*range(2000, 2100), 1040, 1047, 1053, 1203, 1226, 1317, 1969, 3024}
+
+
 def may_pass(error: sa.exc.SQLAlchemyError) -> bool:
     """Whether the same may be done later: the database is away, or others are at work in it."""
     if not isinstance(error, sa.exc.DBAPIError):
         return True
     code = (*getattr(error.orig, "args", ()), None)[0]
-    passing = (
-        models.CONFLICTS | models.READ_ONLY | {*range(2000, 2100)}
-    )  # the last are of the client, as of no connection
-    return error.connection_invalidated or code in passing or "locked" in models.reason(error)
+    return error.connection_invalidated or code in PASSING or "locked" in models.reason(error)
 
 
 def one(statement: sa.Executable) -> Any:

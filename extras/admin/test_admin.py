@@ -709,7 +709,7 @@ def test_check_finds_times_and_texts_that_cannot_be_shown() -> None:
         expected = {"accounts with a time that cannot be shown": [1]}
         service.execute("UPDATE users SET created_at = 300000000000000")
         if service.engine.dialect.name == "sqlite":
-            service.execute("UPDATE posts SET text = CAST(x'ff' AS TEXT)")
+            service.execute("UPDATE posts SET text = CAST(x'ff' AS TEXT)", "UPDATE users SET created_at = 'soon'")
             expected["posts whose text is not UTF-8"] = [post_id]
         assert {each["wrong"]: each["where"] for each in service.json("check", code=1)["wrong"]} == expected
 
@@ -736,18 +736,17 @@ def test_nothing_is_copied_from_or_to_tables_of_another_shape(service: Service, 
 
 
 def test_nothing_is_copied_to_tables_of_another_version(service: Service, target: str, tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "copy.db") as connection:
-        connection.executescript(
-            "CREATE TABLE alembic_version (version_num VARCHAR); INSERT INTO alembic_version VALUES ('0')"
-        )
-    assert "made by another version" in service.run("copy", service.url, target, code=1)
-    with sqlite3.connect(tmp_path / "copy.db") as connection:
-        connection.execute("DELETE FROM alembic_version")
     service.run("copy", service.url, target)
+    other = f"sqlite:///{tmp_path}/other.db"
+    version = "CREATE TABLE alembic_version (version_num VARCHAR); INSERT INTO alembic_version VALUES ('%s')"
+    for file, number in (("copy.db", "2"), ("other.db", "1")):
+        with sqlite3.connect(tmp_path / file) as connection:
+            connection.executescript(version % number)
+    assert "made by another version" in service.run("copy", target, other, code=1)
+    service.run("copy", service.url, other)  # the source's version is unknown
     with sqlite3.connect(tmp_path / "copy.db") as connection:
         connection.execute("DROP TABLE posts")
-    said = service.run("copy", target, f"sqlite:///{tmp_path}/other.db", code=1)
-    assert "The source lacks the tables posts" in said
+    assert "The source lacks the tables posts" in service.run("copy", target, f"{other}2", code=1)
 
 
 def test_a_package_that_is_missing_is_one_line(tmp_path: Path) -> None:

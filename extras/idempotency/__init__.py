@@ -32,8 +32,8 @@ random UUID, for each post, and keep it with the text until there is an answer.
 - Keys belong to an account: another's same key is another key. They are good for `IDEMPOTENCY_TTL` seconds, a day
   (86400) if unset, to the millisecond; after that the same key writes a new post. In the database a key is a digest,
   and goes with the account.
-- Each minute, in the background and 200 at a time, what has expired goes, and what an account has beyond its newest
-  10,000: until then it may have more.
+- Each minute, in the background and 200 at a time, the oldest go that have expired, and what an account has beyond its
+  newest 10,000: until then it may have more. What has expired behind many that last longer goes some minutes later.
 """
 
 import os

@@ -52,6 +52,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from fastapi import FastAPI
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 import models
@@ -70,6 +71,18 @@ def unusable(error: Exception) -> NoReturn:
     models.unusable(models.reason(error))
 
 
+def refuse_strangers(connection: Connection, script: ScriptDirectory) -> None:
+    """End if the tables or the history are another program's: no revision takes a column of the first ones away."""
+    ours = script.get_revision("0001").module.tables
+    there = sa.inspect(connection).get_multi_columns(filter_names=[*ours.tables])
+    names = {f"{table}.{column['name']}" for (_, table), columns in there.items() for column in columns}
+    needed = {str(column) for _, table in there for column in ours.tables[table].columns}
+    if missing := sorted(needed - names):
+        models.unusable(f"its tables are of another program, without {', '.join(missing)}. Nothing was changed.")
+    if not there and MigrationContext.configure(connection).get_current_heads():
+        models.unusable("its alembic_version is another program's. Nothing was changed.")
+
+
 def setup(app: FastAPI) -> None:
     if models.engine.url.database not in {None, "", ":memory:"}:
         models.hooks.create_tables = upgrade
@@ -80,16 +93,14 @@ def upgrade() -> None:
     config = Config(INI)
     config.attributes["on_version_apply"] = lambda step, **_: log.info("schema is now at %s", step.up_revision_id)
     try:
+        script = ScriptDirectory.from_config(config)
         with models.engine.connect() as connection:
-            revision = MigrationContext.configure(connection).get_current_revision()
-            is_ours = sa.inspect(connection).has_table(models.Post.__tablename__)
-        known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
-        if revision in known | {None}:
+            refuse_strangers(connection, script)
+            heads = MigrationContext.configure(connection).get_current_heads()
+        if {*heads} <= {each.revision for each in script.walk_revisions()}:
             command.upgrade(config, "head")
-        elif not is_ours:
-            models.unusable(f"its alembic_version, {revision}, is of another program. Nothing was changed.")
         else:
-            log.warning("the schema is at %s, which is newer than this code", revision)
+            log.warning("the schema is at %s, which is newer than this code", ", ".join(heads))
     except (DBAPIError, RuntimeError, TypeError) as error:  # as in `models.create_tables`
         unusable(error)
     models.create_tables()  # those of an extra that was just switched on; and no other program's are taken for ours

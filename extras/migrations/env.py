@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 import models
-from extras.migrations import unusable
+from extras.migrations import refuse_strangers, unusable
 
 PATIENCE = 3600  # seconds that an upgrade waits for another: workers that start together outlast a long one
 TABLE_PATIENCE = 10  # for a table of MySQL: meanwhile all that want the table wait behind the ALTER
@@ -88,16 +88,6 @@ def is_other_type(_: object, __: object, ___: object, there: object, model: obje
     return False if isinstance(there, sa.NUMERIC) and isinstance(model, sa.BINARY) else None
 
 
-def refuse_strangers(connection: Connection) -> None:
-    """Before the first revision: end if a table has the name of one of its, but not the columns."""
-    ours = context.script.get_revision("0001").module.tables
-    there = sa.inspect(connection).get_multi_columns(filter_names=list(ours.tables))
-    names = {f"{table}.{column['name']}" for (_, table), columns in there.items() for column in columns}
-    needed = {str(column) for _, table in there for column in ours.tables[table].columns}
-    if missing := sorted(needed - names):
-        models.unusable(f"its tables are of another program, without {', '.join(missing)}. Nothing was changed.")
-
-
 def run() -> None:
     if context.is_offline_mode():
         models.stop("--sql cannot be had: the revisions look at the database before they act.")
@@ -111,8 +101,7 @@ def run() -> None:
             on_version_apply=context.config.attributes.get("on_version_apply"),
         )
         migration = context.get_context()
-        if not migration.get_current_heads():
-            refuse_strangers(connection)
+        refuse_strangers(connection, context.script)
         with context.begin_transaction():
             context.run_migrations()
         heads = set(context.script.get_heads())
