@@ -7,8 +7,8 @@
     $ curl -s localhost:8000/login -H "$json" -d '{"email": "ada@example.com", "password": "correct horse"}'
     {"detail":"This account is locked. Ask whoever runs this service."}
 
-The tool needs nothing of this but for `lock` and `unlock`, which need it on here and in the service. It
-has no settings.
+The tool needs nothing of this but for `lock` and `unlock`, which need it on, here and in the service. It has no
+settings.
 
 - A locked account's sessions and tokens end at once, and whoever has its password gets 403 from /login, as from
   `account`'s /refreshToken. To others it is an account like any: a wrong password is 401.

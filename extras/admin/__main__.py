@@ -46,11 +46,10 @@ except HTTPException as refusal:  # the service's own, such as a quota that is u
 except UnicodeEncodeError:
     fail("What you typed is not UTF-8.", USAGE)
 except SQLAlchemyError as error:
+    why = models.reason(error)
     if service.may_pass(error):
-        fail(
-            f"The database cannot do this now: {models.reason(error)}. Run it again: it goes on where it was.", UNUSABLE
-        )
-    fail(f"The database refuses this: {models.reason(error)}. Mend that first.", UNUSABLE)
+        fail(f"The database cannot do this now: {why}. Run it again: it goes on where it was.", UNUSABLE)
+    fail(f"The database refuses this: {why}. Mend that first.", UNUSABLE)
 except (OSError, sqlite3.Error) as error:  # a pipe that nobody reads, a disk that is full
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
     if isinstance(error, BrokenPipeError):

@@ -31,9 +31,8 @@ async def clear() -> None:
 
 async def clear_once() -> bool:
     """Whether there may be more. Each account has its turn, as one may write faster than its oldest keys go."""
-    await clear_expired(
-        0
-    )  # the oldest, and where they ended the last time, as before them may be some that last longer
+    # The oldest; and, as some that last longer may be before others, from where it ended the last time.
+    await clear_expired(0)
     looked.up_to = await clear_expired(looked.up_to)
     crowded = await models.read(find_crowded)
     for user_id in crowded:
