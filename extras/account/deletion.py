@@ -1,9 +1,10 @@
 """The end of an account."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from sqlalchemy import Connection, delete, select
 
 import app as core
+import auth
 import schemas
 from auth import CurrentUser, log
 from models import Post, User, write
@@ -42,7 +43,9 @@ def remove_account(connection: Connection, user_id: int) -> None:
 )
 async def delete_account(body: Farewell, user: CurrentUser) -> None:
     """At once, and for good."""
-    await confirm(user, body.password)
+    old_hash = await confirm(user, body.password)
+    if not await write(lambda tx: auth.keep_hash(tx, user.id, old_hash, old_hash), user.id):
+        raise HTTPException(403, "The password has been changed meanwhile.")
     while await write(lambda tx: remove_some_posts(tx, user.id), user.id):
         pass
     while await write(lambda tx: end_some(tx, user.id, kept=[user.token_id]), user.id):

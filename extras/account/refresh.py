@@ -97,7 +97,8 @@ def trade(connection: Connection, shown: str) -> dict[str, Any] | str | ShownAga
     found = connection.execute(FIND, {"shown": shown}).one_or_none()
     if not found or (not won and not found.used_at):
         return "The refresh token is unknown or has expired: log in."
-    if not won and 0 <= time - found.used_at <= GRACE:  # one from the future was used before the clock was set back
+    # Of another worker's trade the time may be later; one from the far future was before the clock was set back.
+    if not won and abs(models.now() - found.used_at) <= GRACE:
         return "The refresh token was used just now: go on with the pair that it gave."
     if not won:
         end_session(connection, found.user_id, found.id)

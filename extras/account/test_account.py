@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -121,6 +122,14 @@ def test_a_token_that_was_used_before_the_clock_was_set_back_ends_its_session(se
     service.let_pass(-60_000)
     assert service.trade(pair).status_code == 401
     assert service.trade(new).status_code == 401
+
+
+def test_of_two_trades_at_once_the_loser_may_have_the_earlier_clock(service: Service) -> None:
+    _, pair = service.sign_up()
+    new = service.trade(pair).json()
+    service.let_pass(-1_000)
+    assert service.trade(pair).status_code == 401
+    assert service.trade(new).status_code == 200
 
 
 def test_the_log_tells_whose_token_was_shown_again_and_in_which_request(service: Service) -> None:
@@ -309,6 +318,19 @@ def test_a_wrong_or_short_password_changes_nothing(service: Service) -> None:
         service.here.post("/deleteAccount", json={"password": "wrong horse"}, headers=bearer(pair)).status_code == 403
     )
     assert service.log_in(email).status_code == 200
+
+
+def test_an_account_is_not_deleted_by_a_password_that_is_changed_meanwhile(service: Service) -> None:
+    email, pair = service.sign_up()
+    delete = partial(service.here.post, "/deleteAccount", json={"password": PASSWORD}, headers=bearer(pair))
+    with ThreadPoolExecutor(1) as pool, service.engine.begin() as connection:
+        change = "UPDATE users SET password_hash = 'scrypt$4$8$1$AAAA$AAAA' WHERE email = :email"
+        connection.execute(sa.text(change), {"email": email})
+        answer = pool.submit(delete)
+        wait([answer], 1)  # until it has found the old password right, and waits for this transaction
+        connection.commit()
+        assert answer.result().status_code == 403
+    assert service.works(pair)
 
 
 def test_a_deleted_account_leaves_nothing_in_any_table() -> None:

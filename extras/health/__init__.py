@@ -39,8 +39,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 import models
 from extras.description import Refusal
@@ -73,7 +72,7 @@ def find_fault() -> str | None:
                     connection.execute(sa.select(table).where(sa.false()))
             except DBAPIError as error:
                 return "database" if error.connection_invalidated else "schema"
-    except (DBAPIError, PoolTimeoutError):
+    except SQLAlchemyError:  # also of a pool that has none to give, and of a file that is gone
         return "database"
     return None
 

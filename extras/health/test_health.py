@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -43,6 +44,16 @@ def test_probes_stand_in_a_section_of_their_own_in_openapi(server: Server) -> No
     paths = server.get("/openapi.json").json()["paths"]
     assert paths["/livez"]["get"]["tags"] == paths["/readyz"]["get"]["tags"] == ["Health"]
     assert paths["/getPosts"]["get"]["tags"] == ["Posts"]
+
+
+def test_a_file_of_sqlite_that_is_gone_is_a_database_that_failed() -> None:
+    with new_database() as url, serve(url, EXTRAS="health") as server:
+        if not url.startswith("sqlite"):
+            pytest.skip("SQLite's")
+        server.get("/readyz")
+        Path(url.removeprefix("sqlite:///")).unlink()
+        answer = server.get("/readyz")
+        assert (answer.status_code, answer.json().get("failed")) == (503, "database")
 
 
 def test_a_missing_column_or_table_is_not_ready_but_alive() -> None:

@@ -86,6 +86,11 @@ def test_logins_from_one_address_are_limited_whatever_the_account(server: Server
     assert is_refused(log_in(server, "nobody7@example.com", "192.0.2.3"))
 
 
+def test_a_path_with_a_line_feed_is_unknown_and_no_way_around(server: Server) -> None:
+    for path in ("/login%0A", "/getPosts%0a", "/deletePost/1%0A", "/%0A"):
+        assert server.get(path).status_code == server.post(path).status_code == 404
+
+
 def test_an_ipv6_network_is_one_address(server: Server) -> None:
     for number in range(6):
         log_in(server, f"v6-{number}@example.com", f"2001:db8::{number}")

@@ -248,6 +248,22 @@ def test_editing_sends_only_what_changed_and_names_a_change_elsewhere(
 
 
 @with_others
+def test_the_text_that_an_edit_began_with_can_replace_another(
+    new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]
+) -> None:
+    add(server, ada[1], "Mine")
+    page = desk_of(new_page, ada[0])
+    button(page, "Edit").click()
+    (post,) = server.get("/getPosts", headers=ada[1]).json()
+    server.put(f"/editPost/{post['postID']}", json={"text": "Theirs"}, headers=ada[1])
+    button(page.get_by_role("list"), "Save").click()
+    expect(page.get_by_text("Save again to replace it")).to_be_visible()
+    button(page.get_by_role("list"), "Save").click()
+    expect(said(page)).to_have_text("Saved.")
+    assert [post["text"] for post in server.get("/getPosts", headers=ada[1]).json()] == ["Mine"]
+
+
+@with_others
 def test_password_is_changed_and_the_account_deleted(new_page: NewPage, ada: tuple[str, dict[str, str]]) -> None:
     page = desk_of(new_page, ada[0])
     button(page, "Account").click()
@@ -771,6 +787,40 @@ def test_two_tabs_that_wait_for_the_network_with_one_text_post_it_once(
     expect(two.locator(".text")).to_have_text(["Patient"])
 
 
+def test_what_is_typed_while_a_text_waits_for_the_network_is_not_sent(new_page: NewPage, sure_server: Server) -> None:
+    page = writing_page(new_page, sure_server, "typing@example.com")
+    keys = lose(page, 0)
+    page.context.set_offline(True)
+    write_box(page).fill("Ready")
+    save(page)
+    expect(page.get_by_text("This is sent as soon as you are online.")).to_be_visible()
+    write_box(page).fill("Ready? No: half of a secret")
+    page.context.set_offline(False)
+    expect(page.locator("#new")).not_to_have_attribute("aria-busy", "true")
+    assert keys == []
+    expect(write_box(page)).to_have_value("Ready? No: half of a secret")
+
+
+def test_who_logs_out_and_in_again_while_the_page_waits_sends_nothing_more_and_keeps_the_new_text(
+    new_page: NewPage, sure_server: Server
+) -> None:
+    page = writing_page(new_page, sure_server, "returns@example.com")
+    keys = lose(page, 1)
+    write_box(page).fill("Discard me")
+    save(page)
+    expect(page.get_by_text("Sending it again in 1 second.")).to_be_visible()
+    button(page, "Log out").click()
+    button(page, "Discard and log out").click()
+    log_in(page, "returns@example.com")
+    expect(write_box(page)).to_be_focused()
+    write_box(page).fill("New")
+    page.clock.fast_forward(1000)
+    page.clock.fast_forward(60_000)
+    assert len(keys) == 1
+    page.reload()
+    expect(write_box(page)).to_have_value("New")
+
+
 def test_who_logs_out_while_the_page_waits_sends_nothing_more_and_leaves_no_text(
     new_page: NewPage, sure_server: Server
 ) -> None:
@@ -1249,6 +1299,22 @@ def test_a_deleted_post_is_gone_when_the_page_is_closed(
     page = desk_of(new_page, ada[0])
     button(page, "Delete").click()
     page.goto("about:blank")
+    wait_until_deleted(page, server, ada[1])
+
+
+def test_a_404_of_a_proxy_is_no_deletion(new_page: NewPage, server: Server, ada: tuple[str, dict[str, str]]) -> None:
+    add(server, ada[1], "Doomed")
+    page = new_page()
+    page.clock.install()
+    page.reload()
+    log_in(page, ada[0])
+    expect(page.get_by_role("article")).to_be_visible()
+    page.route("**/deletePost/*", lambda route: route.fulfill(status=404, content_type="text/html", body="<h1>404"))
+    button(page, "Delete").click()
+    with page.expect_response("**/deletePost/*"):
+        page.clock.run_for(8100)
+    page.unroute("**/deletePost/*")
+    page.reload()
     wait_until_deleted(page, server, ada[1])
 
 

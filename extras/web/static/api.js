@@ -29,7 +29,7 @@ export async function send(method, path, body, more = {}, token) {
   const response = await fetch(path, { signal, ...more, method, headers, body: JSON.stringify(body) }).catch(lost);
   const data = await response.json().catch((error) => (error instanceof SyntaxError ? undefined : lost()));
   if (response.ok && response.status !== 204 && data === undefined) throw new Refusal(-1, t("stranger"));
-  const ok = response.ok || (method === "DELETE" && response.status === 404); // it is gone already
+  const ok = response.ok || (method === "DELETE" && response.status === 404 && data?.detail); // it is gone already, says no proxy
   return { response, data, ok };
 }
 
@@ -92,19 +92,19 @@ export const keyed = has("idempotency");
 
 const PAUSES = keyed ? [1, 3, 9] : []; // seconds before each time that a request is sent again
 
-/** Ask, and again while that is so; only for what is done once however often it is sent. `inform` is told, in words. */
-export async function insist(inform, ask) {
-  const email = current()?.email;
+/** Ask, and again while that is so, and the form is there; only for what is done once however often it is sent.
+ * `inform` is told, in words. */
+export async function insist(form, ask) {
   for (const seconds of PAUSES) {
     try {
       return await ask();
     } catch (refusal) {
       if (!isUnknown(refusal)) throw refusal;
     }
-    inform(t("resend", { n: seconds }));
+    form.inform(t("resend", { n: seconds }));
     await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
-    if (email !== current()?.email) throw new Refusal(401, "");
-    inform(t("resending"));
+    if (!form.isConnected) throw new Refusal(401, ""); // its account has logged out
+    form.inform(t("resending"));
   }
   return ask();
 }

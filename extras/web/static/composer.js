@@ -16,9 +16,10 @@ function bytesLeft(text) {
 
 /** Save a new post, and see to it that it is there once: all who send this text send the same key.
  * `showAll` loads the list, which may have it. */
-async function add(body, { key, inform }, showAll) {
+async function add(body, form, showAll) {
+  const headers = { "Idempotency-Key": form.key };
   try {
-    await insist(inform, () => request("POST", "addPost", body, { headers: { "Idempotency-Key": key } }));
+    await insist(form, () => request("POST", "addPost", body, { headers }));
   } catch (refusal) {
     const isUnsure = !keyed && isUnknown(refusal) && refusal.said !== "503.saved";
     if (isUnsure || refusal.fields["Idempotency-Key"]) await showAll();
@@ -44,6 +45,7 @@ export function composer(done, post = /** @type {any} */ (undefined)) {
   const note = form.querySelector(".note");
   const name = (form.draft = draftKey(post?.postID ?? "new"));
   text.value = post?.text ?? "";
+  let replaces = false; // what was changed elsewhere
   let original = text.value; // as it is saved, but for CRLF, which a textarea turns into LF
   const turn = () => (text.dir = text.value.length < 5000 ? "auto" : RTL.test(text.value) ? "rtl" : "ltr");
   form.inform = (words) => (note.textContent = words);
@@ -95,22 +97,23 @@ export function composer(done, post = /** @type {any} */ (undefined)) {
   };
 
   onSubmit(form, async (_, { value: status }) => {
+    const sent = text.value;
     if (!navigator.onLine) {
       if (!post) sign();
       keep();
       form.inform(t("waiting"));
       await new Promise((resolve) => addEventListener("online", resolve, { once: true }));
-      if (!form.isConnected || !text.value) return; // its account has logged out, or another tab has sent it
+      if (!form.isConnected) return; // its account has logged out
+      if (text.value !== sent) return keepAndTell(); // it was not for this that the button was pressed
     }
-    const sent = text.value;
     if (!post) sign();
     const kept = keep();
     const { key } = form; // which another tab may change meanwhile
     form.inform("");
-    const body = post && sent === original ? { status } : { text: sent, status };
+    const body = post && sent === original && !replaces ? { status } : { text: sent, status };
     const saved = await (post ? change(post, body, form) : add(body, form, done)).catch((refusal) => {
       form.inform(refusal.status === 413 ? "" : kept); // that it is too long, is said already
-      if (refusal.status === 412) form.version = undefined; // sent again, it replaces what is there
+      if (refusal.status === 412) [form.version, replaces] = [undefined, true]; // sent again, it replaces what is there
       if (refusal.fields["Idempotency-Key"] && form.key === key) {
         form.key = undefined; // it is another text's
         keep();
@@ -118,8 +121,10 @@ export function composer(done, post = /** @type {any} */ (undefined)) {
       throw refusal;
     });
     changed();
+    if (!post && !form.isConnected) return; // somebody logged out, or in again: what is typed now is another form's
     if (form.key === key) form.key = undefined;
     form.version = saved?.version;
+    replaces = false;
     if (post) original = sent;
     const isAll = text.value === sent; // nothing was typed meanwhile
     if (isAll) text.value = original;
