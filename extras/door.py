@@ -11,14 +11,13 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import cast
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models import MEMORY, engine, hooks, stop, writers
 
@@ -94,9 +93,13 @@ def refuse_line_feeds(stack: ASGIApp) -> ASGIApp:
 
 def end_upgraded(stack: ASGIApp) -> ASGIApp:
     """What another layer answers after Upgrade is the last of its connection too, as the core's guard has it."""
-    guarded = partial(importlib.import_module("app").guard, stack)
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
-        await (guarded if b"upgrade" in dict(scope.get("headers", [])) else stack)(scope, receive, send)
+        async def send_last(message: Message) -> None:
+            if message["type"] == "http.response.start" and (b"connection", b"close") not in message["headers"]:
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        await stack(scope, receive, send_last if b"upgrade" in dict(scope.get("headers", [])) else send)
 
     return choose

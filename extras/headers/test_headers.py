@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from test_app import Server, new_database, serve
+from test_app import Server, new_database, serve, talk
 
 TLS = {"X-Forwarded-Proto": "https"}  # which uvicorn believes from 127.0.0.1
 
@@ -40,6 +40,14 @@ def test_every_answer_has_them(server: Server, method: str, path: str, status: i
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
     assert "Strict-Transport-Security" not in answer.headers
+
+
+def test_a_refused_upgrade_has_them_too(server: Server) -> None:
+    head = b"POST /login HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n"
+    answer = talk(server, head)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nconnection: close\r\n" in answer
+    assert b"\r\nx-content-type-options: nosniff\r\n" in answer
 
 
 def test_an_unforeseen_error_has_them_too(tmp_path: Path) -> None:
