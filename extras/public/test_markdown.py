@@ -185,11 +185,13 @@ def test_a_child_that_is_stopped_is_ended_and_followed_by_another(server: Server
 def test_where_no_child_can_be_started_it_is_503_until_one_can(server: Server, mallory: dict[str, str]) -> None:
     path, pid = f"/@mallory/{add(server, mallory, '*six*')}", server.process.pid
     assert shown(server, mallory, "*seven*") == "<p><em>seven</em></p>\n"
-    assert subprocess.run(["pkill", "-KILL", "-P", str(pid)]).returncode == 0
     files = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, files[1]))  # it has more than these
-    assert server.get(path).status_code == 503
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, files)
+    try:
+        assert subprocess.run(["pkill", "-KILL", "-P", str(pid)]).returncode == 0
+        assert server.get(path).status_code == 503
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, files)
     assert "<em>six</em>" in server.get(path).text
 
 
