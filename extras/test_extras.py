@@ -110,11 +110,12 @@ def test_with_all_extras_on_each_operation_has_a_name_of_its_own_and_can_be_trie
 
 @pytest.mark.skipif(SERVER.startswith(("mysql", "mariadb")), reason="SQLite's")
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_after_sigterm_all_is_in_the_one_file_of_sqlite(workers: str) -> None:
+@pytest.mark.parametrize("extras", ["", "fast"])
+def test_after_sigterm_all_is_in_the_one_file_of_sqlite(workers: str, extras: str) -> None:
     with new_database() as url:
         file = Path(url.removeprefix("sqlite:///"))
-        with serve(url, "--workers", workers, wait=True, EXTRAS="") as server:
-            sign_up(server)
+        with serve(url, "--workers", workers, wait=True, EXTRAS=extras) as server:
+            add(server, sign_up(server))
         assert [each.name for each in file.parent.glob(f"{file.name}*")] == [file.name]
 
 

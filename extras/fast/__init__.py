@@ -32,6 +32,7 @@ import models
 from models import hooks
 
 from . import record
+from .lookup import line
 from .paths import FastPaths
 
 PACKET = 2**21 + 2**12  # bytes of the largest post's statement, as each byte of its text may be escaped
@@ -43,6 +44,7 @@ def setup(app: FastAPI) -> None:
     if not models.SQLITE:
         check_packet()
     record.use()
+    app.router.on_shutdown.append(line.close)
     # Next to the core's own layer, so that those of the other extras stand around it, whatever their order.
     hooks.layers.insert(0, lambda stack: stack if app.user_middleware else FastPaths(app, stack))
 
