@@ -103,9 +103,9 @@ def let_go(connection: Connection, key: sa.ForeignKey, row_id: int) -> None:
 
 
 def check_accounts() -> Iterator[Finding]:
+    no_time = sa.not_(User.created_at.between(0, LATEST)).label("no_time")
+    columns = User.id, User.email, User.password_hash, no_time
     for first, last in service.windows(table_of(User), ROWS_AT_ONCE):
-        no_time = sa.not_(User.created_at.between(0, LATEST)).label("no_time")
-        columns = User.id, User.email, User.password_hash, no_time
         for row in models.fetch(select(*columns).where(User.id.between(first, last))):
             if row.email != row.email.strip().lower():
                 yield Finding("accounts whose address is not in lower case", row.id)

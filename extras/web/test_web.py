@@ -615,6 +615,19 @@ def wait_through(page: Page, *pauses: int) -> None:
         page.clock.fast_forward(1000 * seconds)
 
 
+def save_in_vain(page: Page, text: str) -> None:
+    write_box(page).fill(text)
+    save(page)
+    wait_through(page, 1, 3, 9)
+    expect(page.get_by_role("alert").filter(has_text="it cannot be posted twice")).to_be_visible()
+
+
+def lose_all_answers(page: Page, text: str = "Once") -> list[str | None]:
+    keys = lose(page, 4)
+    save_in_vain(page, text)
+    return keys
+
+
 def test_a_post_whose_answer_is_lost_is_sent_again_by_itself_and_is_there_once(
     new_page: NewPage, sure_server: Server
 ) -> None:
@@ -651,11 +664,7 @@ def test_what_is_still_unanswered_can_be_sent_again_after_a_reload_and_is_there_
     new_page: NewPage, sure_server: Server
 ) -> None:
     page = writing_page(new_page, sure_server, "reload@example.com")
-    keys = lose(page, 4)
-    write_box(page).fill("Once")
-    save(page)
-    wait_through(page, 1, 3, 9)
-    expect(page.get_by_role("alert").filter(has_text="it cannot be posted twice")).to_be_visible()
+    keys = lose_all_answers(page)
     page.reload()
     expect(write_box(page)).to_have_value("Once")
     save(page)
@@ -669,11 +678,7 @@ def test_a_text_that_was_changed_after_its_answer_was_lost_is_posted_only_when_t
     new_page: NewPage, sure_server: Server
 ) -> None:
     page = writing_page(new_page, sure_server, "changed@example.com")
-    lose(page, 4)
-    write_box(page).fill("First")
-    save(page)
-    wait_through(page, 1, 3, 9)
-    expect(page.get_by_role("alert").filter(has_text="it cannot be posted twice")).to_be_visible()
+    lose_all_answers(page, "First")
     write_box(page).fill("First, and more")
     save(page)
     expect(write_box(page)).to_have_accessible_description(re.compile("What you sent before is saved"))
@@ -681,14 +686,6 @@ def test_a_text_that_was_changed_after_its_answer_was_lost_is_posted_only_when_t
     save(page)
     expect(page.get_by_role("article")).to_have_count(2)
     assert texts(page) == ["First, and more", "First"]
-
-
-def lose_all_answers(page: Page) -> None:
-    lose(page, 4)
-    write_box(page).fill("Once")
-    save(page)
-    wait_through(page, 1, 3, 9)
-    expect(page.get_by_role("alert").filter(has_text="it cannot be posted twice")).to_be_visible()
 
 
 def test_a_text_that_was_deleted_and_brought_back_is_posted_once(new_page: NewPage, sure_server: Server) -> None:
@@ -724,11 +721,8 @@ def test_a_text_is_sent_with_its_key_until_it_is_there_whatever_was_typed_betwee
 
     page.route("**/addPost", lose_next)
     for text in ("Onec", "Once"):
-        write_box(page).fill(text)
         page.clock.fast_forward(2000)
-        save(page)
-        wait_through(page, 1, 3, 9)
-        expect(page.get_by_role("alert").filter(has_text="it cannot be posted twice")).to_be_visible()
+        save_in_vain(page, text)
     write_box(page).focus()
     for key in ("Control+A", "Delete", "Control+Z"):
         page.keyboard.press(key)

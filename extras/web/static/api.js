@@ -29,7 +29,8 @@ export async function send(method, path, body, more = {}, token) {
   const response = await fetch(path, { signal, ...more, method, headers, body: JSON.stringify(body) }).catch(lost);
   const data = await response.json().catch((error) => (error instanceof SyntaxError ? undefined : lost()));
   if (response.ok && response.status !== 204 && data === undefined) throw new Refusal(-1, t("stranger"));
-  const ok = response.ok || (method === "DELETE" && response.status === 404 && data?.detail); // it is gone already, says no proxy
+  const isGone = method === "DELETE" && response.status === 404 && data?.detail; // the service says so, no proxy
+  const ok = response.ok || isGone;
   return { response, data, ok };
 }
 

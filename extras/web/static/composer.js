@@ -45,7 +45,6 @@ export function composer(done, post = /** @type {any} */ (undefined)) {
   const note = form.querySelector(".note");
   const name = (form.draft = draftKey(post?.postID ?? "new"));
   text.value = post?.text ?? "";
-  let replaces = false; // what was changed elsewhere
   let original = text.value; // as it is saved, but for CRLF, which a textarea turns into LF
   const turn = () => (text.dir = text.value.length < 5000 ? "auto" : RTL.test(text.value) ? "rtl" : "ltr");
   form.inform = (words) => (note.textContent = words);
@@ -110,10 +109,10 @@ export function composer(done, post = /** @type {any} */ (undefined)) {
     const kept = keep();
     const { key } = form; // which another tab may change meanwhile
     form.inform("");
-    const body = post && sent === original && !replaces ? { status } : { text: sent, status };
+    const body = post && sent === original && form.version ? { status } : { text: sent, status };
     const saved = await (post ? change(post, body, form) : add(body, form, done)).catch((refusal) => {
       form.inform(refusal.status === 413 ? "" : kept); // that it is too long, is said already
-      if (refusal.status === 412) [form.version, replaces] = [undefined, true]; // sent again, it replaces what is there
+      if (refusal.status === 412) form.version = undefined; // sent again, it replaces what is there
       if (refusal.fields["Idempotency-Key"] && form.key === key) {
         form.key = undefined; // it is another text's
         keep();
@@ -124,7 +123,6 @@ export function composer(done, post = /** @type {any} */ (undefined)) {
     if (!post && !form.isConnected) return; // somebody logged out, or in again: what is typed now is another form's
     if (form.key === key) form.key = undefined;
     form.version = saved?.version;
-    replaces = false;
     if (post) original = sent;
     const isAll = text.value === sent; // nothing was typed meanwhile
     if (isAll) text.value = original;
